@@ -1,0 +1,1 @@
+"""The graph: its schema, its stores and the library of queries."""

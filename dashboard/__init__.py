@@ -1,0 +1,1 @@
+"""The Streamlit pages that draw what the graph holds."""

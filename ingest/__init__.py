@@ -1,0 +1,1 @@
+"""Run the model: attribution and ablation, and the rows that they become in the graph."""
