@@ -1,0 +1,335 @@
+"""The schema of the graph, declared once.
+
+Constraints, table definitions, write statements, the store's self-check and the reference page in the docs all derive
+from `LABELS` and `RELATIONSHIPS` below; nothing else names a label's properties.
+
+Every node has exactly one label and one string key, `id`. Nodes *owned* by a circuit are replaced and deleted with it;
+shared nodes are merged, and a null never overwrites a value that an earlier write knew.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+SCHEMA_VERSION = 1
+
+
+class PropertyType(StrEnum):
+    """The types a property may have, the same on both engines."""
+
+    STRING = "string"
+    INTEGER = "integer"
+    FLOAT = "float"
+    BOOLEAN = "boolean"
+    STRINGS = "list of strings"
+    INTEGERS = "list of integers"
+    FLOATS = "list of floats"
+
+
+@dataclass(frozen=True)
+class Property:
+    """One property of a node or relationship.
+
+    Attributes:
+        name: its name in Cypher.
+        type: its type.
+        description: what it is, with its unit where it has one.
+        required: whether every node must have it (the store's check reports where it is missing).
+
+    """
+
+    name: str
+    type: PropertyType
+    description: str
+    required: bool = False
+
+
+@dataclass(frozen=True)
+class Label:
+    """One node label: what it stands for, its key's form and its properties (`id` first).
+
+    Attributes:
+        name: the label.
+        key: the form of its `id`, for the reference page.
+        description: one sentence.
+        properties: all of its properties, `id` first.
+        owned: whether its nodes belong to one circuit, and are replaced and deleted with it.
+        guard: the property whose change under a known id is refused (another model under a known name), if any.
+
+    """
+
+    name: str
+    key: str
+    description: str
+    properties: tuple[Property, ...]
+    owned: bool = False
+    guard: str | None = None
+
+
+@dataclass(frozen=True)
+class Relationship:
+    """One relationship type, the pairs of labels it connects (from, to) and its properties."""
+
+    name: str
+    description: str
+    pairs: tuple[tuple[str, str], ...]
+    properties: tuple[Property, ...] = ()
+
+
+def _props(*declared: tuple[str, PropertyType, str] | tuple[str, PropertyType, str, bool]) -> tuple[Property, ...]:
+    return tuple(Property(*d) for d in declared)
+
+
+S, I, F, B = PropertyType.STRING, PropertyType.INTEGER, PropertyType.FLOAT, PropertyType.BOOLEAN
+SS, IS, FS = PropertyType.STRINGS, PropertyType.INTEGERS, PropertyType.FLOATS
+
+_ID = ("id", S, "the key", True)
+_COMPONENT = ("component", S, "embed, attn, mlp, resid, or target", True)
+_LAYER = ("layer", I, "layer, from 0; the embedding is -1 and the target n_layers", True)
+
+LABELS: tuple[Label, ...] = (
+    Label(
+        "Meta",
+        "`meta`",
+        "The store itself.",
+        _props(_ID, ("schema_version", I, "version of this schema", True)),
+    ),
+    Label(
+        "Model",
+        "model name, percent-encoded: `stories260K`",
+        "A language model.",
+        _props(
+            _ID,
+            ("n_layers", I, "number of transformer blocks", True),
+            ("d_model", I, "width of the residual stream", True),
+            ("n_heads", I, "attention heads a layer", True),
+            ("d_vocab", I, "size of the vocabulary", True),
+            ("source", S, "where it was loaded from"),
+            ("weights_digest", S, "SHA-256 over names and values of its weights", True),
+            ("tokenizer_digest", S, "SHA-256 of its tokenizer"),
+        ),
+        guard="weights_digest",
+    ),
+    Label(
+        "Sae",
+        "model / suite / site: `stories260K/topk16/resid_3`",
+        "The sparse dictionary at one site.",
+        _props(
+            _ID,
+            ("model_id", S, "its model", True),
+            ("suite", S, "the set of dictionaries it belongs to", True),
+            ("site", S, "component and layer: `resid_3`", True),
+            _COMPONENT,
+            _LAYER,
+            ("hook_name", S, "canonical TransformerLens hook", True),
+            ("architecture", S, "relu, topk, jumprelu, …", True),
+            ("d_in", I, "width of its input", True),
+            ("d_sae", I, "number of its features", True),
+            ("source", S, "where it was loaded from"),
+            ("weights_digest", S, "SHA-256 over names and values of its weights", True),
+        ),
+        guard="weights_digest",
+    ),
+    Label(
+        "Feature",
+        "Sae id / `feature` / index: `…/resid_3/feature/417`",
+        "One dictionary element; a node once, however many circuits use it.",
+        _props(
+            _ID,
+            ("model_id", S, "its model", True),
+            ("suite", S, "its set of dictionaries", True),
+            _COMPONENT,
+            _LAYER,
+            ("feature_index", I, "its row in the dictionary", True),
+            ("label", S, "a short name for people"),
+            (
+                "top_tokens",
+                SS,
+                "tokens on which it fires most strongly in the data last discovered on, strongest first",
+            ),
+            ("top_activations", FS, "its largest activation on each of those tokens"),
+            ("promotes", SS, "tokens whose logit its decoder direction raises most (through the unembedding alone)"),
+            ("suppresses", SS, "tokens whose logit its decoder direction lowers most (through the unembedding alone)"),
+        ),
+    ),
+    Label(
+        "Error",
+        "Sae id / `error`: `…/resid_3/error`",
+        "What one dictionary leaves out: activation minus reconstruction.",
+        _props(
+            _ID,
+            ("model_id", S, "its model", True),
+            ("suite", S, "its set of dictionaries", True),
+            _COMPONENT,
+            _LAYER,
+        ),
+    ),
+    Label(
+        "Task",
+        "the task's name: `sva/nounpp`",
+        "A behaviour and its data.",
+        _props(
+            _ID,
+            ("kind", S, "contrastive, single, classifier or cluster", True),
+            ("description", S, "one sentence"),
+        ),
+    ),
+    Label(
+        "Circuit",
+        "model / `circuit` / digest of settings, model, dictionaries and data",
+        "One discovered or derived circuit.",
+        _props(
+            _ID,
+            ("name", S, "short, unique, for people: `sva/nounpp~3f2a`", True),
+            ("model_id", S, "its model", True),
+            ("suite", S, "its set of dictionaries", True),
+            ("task_id", S, "its task", True),
+            ("metric", S, "name of the metric", True),
+            ("metric_sign", S, "what a positive effect means, in words", True),
+            ("method", S, "how node effects were computed: atp or ig", True),
+            ("steps", I, "steps of ig"),
+            ("ablation", S, "the other end of the effects: patch or zero", True),
+            ("selection", S, "on the mean effect, or per example", True),
+            ("positions", S, "keep (a node per position) or sum", True),
+            ("outer_gradient", S, "gradient at the downstream end of an edge: clean or ig", True),
+            ("jacobian", S, "where the Jacobian between two nodes is taken: clean", True),
+            ("first_token", S, "how the first token was treated", True),
+            ("node_floor", F, "nodes of smaller absolute effect were not stored (units of the metric)", True),
+            ("edge_floor", F, "edges of smaller absolute weight were not stored (units of the metric)", True),
+            ("n_examples", I, "examples that effects are averaged over", True),
+            ("n_items", I, "distinct items among them"),
+            ("n_nodes", I, "stored features and errors", True),
+            ("n_edges", I, "stored edges", True),
+            ("split", S, "which examples: train, or which share of one file", True),
+            ("seed", I, "seed of sampling and of random circuits", True),
+            ("metric_clean", F, "mean metric on clean inputs", True),
+            ("metric_patch", F, "mean metric on patch inputs (under zero ablation: null)"),
+            ("accuracy", F, "share of examples whose right answer has the larger logit (single prompts: the largest)"),
+            ("right_sign", F, "share of examples on which patching moves the metric as expected"),
+            ("settings", S, "the whole of the settings, as JSON", True),
+            ("data_digest", S, "SHA-256 of the examples", True),
+            ("created_at", S, "UTC, ISO 8601", True),
+            ("code_version", S, "version of circuit-atlas that wrote it", True),
+        ),
+        owned=True,
+    ),
+    Label(
+        "CircuitNode",
+        "circuit id / unit / position, `*` where positions are summed: `…/resid_3/feature/417/*`",
+        "A unit (feature, error or target) inside one circuit.",
+        _props(
+            _ID,
+            ("kind", S, "feature, error or target", True),
+            _COMPONENT,
+            _LAYER,
+            ("feature_index", I, "its row in the dictionary (features only)"),
+            ("position", I, "token position from 0; null where positions are summed"),
+            ("role", S, "the position's name in the template, such as `subject`; else its token where all agree"),
+            ("is_first_token", B, "whether the position is the first of the input", True),
+            ("effect", F, "indirect effect on the metric, mean over examples, signed (units of the metric)", True),
+            ("effect_se", F, "standard error of effect over distinct items (units of the metric)"),
+            ("effects", FS, "effect on each example, in the order of the data (units of the metric)"),
+            ("exact_effect", F, "effect of patching this unit alone, where measured (units of the metric)"),
+            ("activation", F, "mean activation on clean inputs (features only)"),
+        ),
+        owned=True,
+    ),
+    Label(
+        "Measurement",
+        "circuit id / task / digest of its settings",
+        "One run of the model under ablation.",
+        _props(
+            _ID,
+            ("kind", S, "circuit, or random (random nodes with the circuit's errors)", True),
+            ("node_threshold", F, "nodes of larger absolute effect were kept (units of the metric)", True),
+            ("n_nodes", I, "number of units kept", True),
+            ("n_active", F, "mean number of units active on one example: the universe that n_nodes is counted against"),
+            ("ablation", S, "mean or zero", True),
+            ("means_over", S, "inputs that the means are over: clean+patch, or patch", True),
+            ("errors", S, "default (as the circuit says), keep, remove, nb_remove or nb_resid_only", True),
+            ("start_layer", I, "first layer that is ablated; sites before it are given for free", True),
+            ("split", S, "which examples", True),
+            ("seed", I, "seed of a random circuit"),
+            ("n_examples", I, "examples measured on", True),
+            ("m_full", F, "mean metric of the whole model", True),
+            ("m_empty", F, "mean metric with every unit ablated", True),
+            ("m_circuit", F, "mean metric with only the circuit left", True),
+            ("m_complement", F, "mean metric with only the circuit ablated"),
+            ("faithfulness", F, "(m_circuit - m_empty) / (m_full - m_empty); null where undefined"),
+            ("completeness", F, "(m_complement - m_empty) / (m_full - m_empty); null where undefined"),
+            ("full", FS, "metric of the whole model on each example"),
+            ("empty", FS, "metric with every unit ablated, on each example"),
+            ("circuit", FS, "metric with only the circuit left, on each example"),
+            ("complement", FS, "metric with only the circuit ablated, on each example"),
+        ),
+        owned=True,
+    ),
+    Label(
+        "Candidates",
+        "Sae id / data digest",
+        "What was active at one site on one data set, so that a null can draw from it without the model.",
+        _props(
+            _ID,
+            ("feature_indices", IS, "features active on any example", True),
+            ("frequency", FS, "share of examples on which each is active", True),
+            ("mean_activation", FS, "mean activation of each where active", True),
+            ("mean_active", F, "mean number of features active on one example, over all positions", True),
+        ),
+    ),
+    Label(
+        "Annotation",
+        "feature id / author / time",
+        "What one person, or one program, says of a feature.",
+        _props(
+            _ID,
+            ("author", S, "who says so", True),
+            ("label", S, "what the feature stands for"),
+            ("interpretability", I, "0 to 100"),
+            ("complexity", I, "0 to 100"),
+            ("spurious", B, "whether it should not decide the task"),
+            ("note", S, "free text"),
+            ("created_at", S, "UTC, ISO 8601", True),
+        ),
+    ),
+)
+
+RELATIONSHIPS: tuple[Relationship, ...] = (
+    Relationship("OF_MODEL", "what belongs to a model", (("Sae", "Model"), ("Circuit", "Model"))),
+    Relationship(
+        "OF_SAE", "what belongs to a dictionary", (("Feature", "Sae"), ("Error", "Sae"), ("Candidates", "Sae"))
+    ),
+    Relationship("USES", "the dictionaries of a circuit", (("Circuit", "Sae"),)),
+    Relationship("DREW_FROM", "what was active on the circuit's data", (("Circuit", "Candidates"),)),
+    Relationship("EXPLAINS", "the behaviour a circuit explains", (("Circuit", "Task"),)),
+    Relationship(
+        "DERIVED_FROM",
+        "the circuits that a derived circuit was made from",
+        (("Circuit", "Circuit"),),
+        _props(
+            ("operation", S, "intersection, difference, union, …", True), ("ordinal", I, "place of the operand", True)
+        ),
+    ),
+    Relationship("HAS_NODE", "the units of a circuit, its target among them", (("Circuit", "CircuitNode"),)),
+    Relationship(
+        "INSTANCE_OF",
+        "the feature or error that a circuit node is an instance of",
+        (("CircuitNode", "Feature"), ("CircuitNode", "Error")),
+    ),
+    Relationship(
+        "EDGE",
+        "direct dependence, upstream to downstream; the last downstream node is the target",
+        (("CircuitNode", "CircuitNode"),),
+        _props(
+            ("weight", F, "indirect effect on the metric through this edge alone, signed (units of the metric)", True),
+            ("weight_se", F, "standard error of weight over distinct items (units of the metric)"),
+            ("exact_weight", F, "the same measured by intervention, where it was (units of the metric)"),
+        ),
+    ),
+    Relationship("MEASURES", "the circuit that was measured", (("Measurement", "Circuit"),)),
+    Relationship("ON_TASK", "the task it was measured on", (("Measurement", "Task"),)),
+    Relationship("ANNOTATES", "the feature spoken of", (("Annotation", "Feature"),)),
+)
+
+LABEL_BY_NAME = {label.name: label for label in LABELS}
+RELATIONSHIP_BY_NAME = {relationship.name: relationship for relationship in RELATIONSHIPS}
