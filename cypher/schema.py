@@ -81,19 +81,19 @@ def _props(*declared: tuple[str, PropertyType, str] | tuple[str, PropertyType, s
     return tuple(Property(*d) for d in declared)
 
 
-S, I, F, B = PropertyType.STRING, PropertyType.INTEGER, PropertyType.FLOAT, PropertyType.BOOLEAN
-SS, IS, FS = PropertyType.STRINGS, PropertyType.INTEGERS, PropertyType.FLOATS
+S, N, F, B = PropertyType.STRING, PropertyType.INTEGER, PropertyType.FLOAT, PropertyType.BOOLEAN
+SS, NS, FS = PropertyType.STRINGS, PropertyType.INTEGERS, PropertyType.FLOATS
 
 _ID = ("id", S, "the key", True)
 _COMPONENT = ("component", S, "embed, attn, mlp, resid, or target", True)
-_LAYER = ("layer", I, "layer, from 0; the embedding is -1 and the target n_layers", True)
+_LAYER = ("layer", N, "layer, from 0; the embedding is -1 and the target n_layers", True)
 
 LABELS: tuple[Label, ...] = (
     Label(
         "Meta",
         "`meta`",
         "The store itself.",
-        _props(_ID, ("schema_version", I, "version of this schema", True)),
+        _props(_ID, ("schema_version", N, "version of this schema", True)),
     ),
     Label(
         "Model",
@@ -101,10 +101,10 @@ LABELS: tuple[Label, ...] = (
         "A language model.",
         _props(
             _ID,
-            ("n_layers", I, "number of transformer blocks", True),
-            ("d_model", I, "width of the residual stream", True),
-            ("n_heads", I, "attention heads a layer", True),
-            ("d_vocab", I, "size of the vocabulary", True),
+            ("n_layers", N, "number of transformer blocks", True),
+            ("d_model", N, "width of the residual stream", True),
+            ("n_heads", N, "attention heads a layer", True),
+            ("d_vocab", N, "size of the vocabulary", True),
             ("source", S, "where it was loaded from"),
             ("weights_digest", S, "SHA-256 over names and values of its weights", True),
             ("tokenizer_digest", S, "SHA-256 of its tokenizer"),
@@ -124,8 +124,8 @@ LABELS: tuple[Label, ...] = (
             _LAYER,
             ("hook_name", S, "canonical TransformerLens hook", True),
             ("architecture", S, "relu, topk, jumprelu, …", True),
-            ("d_in", I, "width of its input", True),
-            ("d_sae", I, "number of its features", True),
+            ("d_in", N, "width of its input", True),
+            ("d_sae", N, "number of its features", True),
             ("source", S, "where it was loaded from"),
             ("weights_digest", S, "SHA-256 over names and values of its weights", True),
         ),
@@ -141,7 +141,7 @@ LABELS: tuple[Label, ...] = (
             ("suite", S, "its set of dictionaries", True),
             _COMPONENT,
             _LAYER,
-            ("feature_index", I, "its row in the dictionary", True),
+            ("feature_index", N, "its row in the dictionary", True),
             ("label", S, "a short name for people"),
             (
                 "top_tokens",
@@ -188,7 +188,7 @@ LABELS: tuple[Label, ...] = (
             ("metric", S, "name of the metric", True),
             ("metric_sign", S, "what a positive effect means, in words", True),
             ("method", S, "how node effects were computed: atp or ig", True),
-            ("steps", I, "steps of ig"),
+            ("steps", N, "steps of ig"),
             ("ablation", S, "the other end of the effects: patch or zero", True),
             ("selection", S, "on the mean effect, or per example", True),
             ("positions", S, "keep (a node per position) or sum", True),
@@ -197,12 +197,12 @@ LABELS: tuple[Label, ...] = (
             ("first_token", S, "how the first token was treated", True),
             ("node_floor", F, "nodes of smaller absolute effect were not stored (units of the metric)", True),
             ("edge_floor", F, "edges of smaller absolute weight were not stored (units of the metric)", True),
-            ("n_examples", I, "examples that effects are averaged over", True),
-            ("n_items", I, "distinct items among them"),
-            ("n_nodes", I, "stored features and errors", True),
-            ("n_edges", I, "stored edges", True),
+            ("n_examples", N, "examples that effects are averaged over", True),
+            ("n_items", N, "distinct items among them"),
+            ("n_nodes", N, "stored features and errors", True),
+            ("n_edges", N, "stored edges", True),
             ("split", S, "which examples: train, or which share of one file", True),
-            ("seed", I, "seed of sampling and of random circuits", True),
+            ("seed", N, "seed of sampling and of random circuits", True),
             ("metric_clean", F, "mean metric on clean inputs", True),
             ("metric_patch", F, "mean metric on patch inputs (under zero ablation: null)"),
             ("accuracy", F, "share of examples whose right answer has the larger logit (single prompts: the largest)"),
@@ -223,8 +223,8 @@ LABELS: tuple[Label, ...] = (
             ("kind", S, "feature, error or target", True),
             _COMPONENT,
             _LAYER,
-            ("feature_index", I, "its row in the dictionary (features only)"),
-            ("position", I, "token position from 0; null where positions are summed"),
+            ("feature_index", N, "its row in the dictionary (features only)"),
+            ("position", N, "token position from 0; null where positions are summed"),
             ("role", S, "the position's name in the template, such as `subject`; else its token where all agree"),
             ("is_first_token", B, "whether the position is the first of the input", True),
             ("effect", F, "indirect effect on the metric, mean over examples, signed (units of the metric)", True),
@@ -243,15 +243,15 @@ LABELS: tuple[Label, ...] = (
             _ID,
             ("kind", S, "circuit, or random (random nodes with the circuit's errors)", True),
             ("node_threshold", F, "nodes of larger absolute effect were kept (units of the metric)", True),
-            ("n_nodes", I, "number of units kept", True),
+            ("n_nodes", N, "number of units kept", True),
             ("n_active", F, "mean number of units active on one example: the universe that n_nodes is counted against"),
             ("ablation", S, "mean or zero", True),
             ("means_over", S, "inputs that the means are over: clean+patch, or patch", True),
             ("errors", S, "default (as the circuit says), keep, remove, nb_remove or nb_resid_only", True),
-            ("start_layer", I, "first layer that is ablated; sites before it are given for free", True),
+            ("start_layer", N, "first layer that is ablated; sites before it are given for free", True),
             ("split", S, "which examples", True),
-            ("seed", I, "seed of a random circuit"),
-            ("n_examples", I, "examples measured on", True),
+            ("seed", N, "seed of a random circuit"),
+            ("n_examples", N, "examples measured on", True),
             ("m_full", F, "mean metric of the whole model", True),
             ("m_empty", F, "mean metric with every unit ablated", True),
             ("m_circuit", F, "mean metric with only the circuit left", True),
@@ -271,7 +271,7 @@ LABELS: tuple[Label, ...] = (
         "What was active at one site on one data set, so that a null can draw from it without the model.",
         _props(
             _ID,
-            ("feature_indices", IS, "features active on any example", True),
+            ("feature_indices", NS, "features active on any example", True),
             ("frequency", FS, "share of examples on which each is active", True),
             ("mean_activation", FS, "mean activation of each where active", True),
             ("mean_active", F, "mean number of features active on one example, over all positions", True),
@@ -285,8 +285,8 @@ LABELS: tuple[Label, ...] = (
             _ID,
             ("author", S, "who says so", True),
             ("label", S, "what the feature stands for"),
-            ("interpretability", I, "0 to 100"),
-            ("complexity", I, "0 to 100"),
+            ("interpretability", N, "0 to 100"),
+            ("complexity", N, "0 to 100"),
             ("spurious", B, "whether it should not decide the task"),
             ("note", S, "free text"),
             ("created_at", S, "UTC, ISO 8601", True),
@@ -307,7 +307,7 @@ RELATIONSHIPS: tuple[Relationship, ...] = (
         "the circuits that a derived circuit was made from",
         (("Circuit", "Circuit"),),
         _props(
-            ("operation", S, "intersection, difference, union, …", True), ("ordinal", I, "place of the operand", True)
+            ("operation", S, "intersection, difference, union, …", True), ("ordinal", N, "place of the operand", True)
         ),
     ),
     Relationship("HAS_NODE", "the units of a circuit, its target among them", (("Circuit", "CircuitNode"),)),

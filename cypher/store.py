@@ -41,7 +41,7 @@ class Store(Protocol):
         ...
 
     def write(self, circuits: Sequence[CircuitRows], *, one_transaction: bool = False) -> None:
-        """Write each circuit whole in one transaction (or all in one), replacing those already there; durable on return."""
+        """Write each circuit whole in one transaction (or all in one), replacing old ones; durable on return."""
         ...
 
     def read_circuit(self, circuit_id: str) -> CircuitRows:

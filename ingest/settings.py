@@ -1,0 +1,170 @@
+"""Settings of discovery: one frozen object, from keywords, command-line options or a TOML file."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from circuit_atlas.errors import SettingsError
+
+
+@dataclass(frozen=True)
+class DiscoverSettings:
+    """Everything that decides a circuit, apart from the files' content.
+
+    Raises:
+        SettingsError: a value is out of its range; the message names the setting.
+
+    """
+
+    model: str
+    """Folder of a Hugging Face checkpoint, or a TransformerLens model name."""
+
+    dictionaries: str
+    """Folder of SAELens dictionaries (one subfolder a site), or the name of a SAELens release."""
+
+    examples: str
+    """JSON lines: `clean_prefix`, `clean_answer` and, for pairs, `patch_prefix`, `patch_answer`."""
+
+    task: str = ""
+    """Name of the behaviour, such as `sva/nounpp`; empty: the name of the examples file."""
+
+    held_out: str = ""
+    """JSON lines that faithfulness is measured on; empty: `held_out_share` of the examples."""
+
+    held_out_share: float = 0.25
+    """Share of the examples kept for measuring where `held_out` is empty."""
+
+    n_examples: int = 64
+    """Most examples to attribute over, sampled with `seed`; 0: all."""
+
+    n_held_out: int = 64
+    """Most held-out examples to measure on, sampled with `seed`; 0: all."""
+
+    method: Literal["atp", "ig"] = "ig"
+    """Node effects: attribution patching, or integrated gradients."""
+
+    steps: int = 10
+    """Steps of `ig` (the grid has the clean end: 0, 1/N, …, (N-1)/N)."""
+
+    positions: Literal["keep", "sum"] = "keep"
+    """A node per token position (all examples equally long), or one node for all."""
+
+    selection: Literal["mean", "per-example"] = "mean"
+    """Which nodes take part: by their mean effect, or example by example as the published code does."""
+
+    outer_gradient: Literal["clean", "ig"] = "clean"
+    """Gradient of the metric at the downstream end of an edge."""
+
+    node_floor: float = 0.0
+    """Absolute effect from which a node is stored (units of the metric); 0: chosen so that `max_nodes` remain."""
+
+    edge_floor: float = 0.0
+    """Absolute weight from which an edge is stored (units of the metric); 0: chosen so that `max_edges` remain."""
+
+    max_nodes: int = 1_000
+    """Most nodes to store."""
+
+    max_edges: int = 20_000
+    """Most edges to store."""
+
+    measure_thresholds: int = 5
+    """At how many node thresholds faithfulness and completeness are measured; 0: none."""
+
+    random_circuits: int = 20
+    """Random circuits measured beside each of these, with the same errors."""
+
+    start_layer: int = 0
+    """First layer that is ablated when measuring; sites before it are given for free."""
+
+    batch_size: int = 16
+    """Examples that run together."""
+
+    device: str = "cpu"
+    """Torch device: cpu, cuda, cuda:1, mps."""
+
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """Number type of the model."""
+
+    seed: int = 0
+    """Seed of sampling and of random circuits."""
+
+    model_id: str = ""
+    """Name of the model in the graph; empty: the folder's or model's own name."""
+
+    suite: str = ""
+    """Name of the set of dictionaries in the graph; empty: the folder's or release's own name."""
+
+    name: str = ""
+    """Name of the circuit for people; empty: the task and the start of its digest."""
+
+    def __post_init__(self) -> None:
+        """Refuse values out of range."""
+        for field, kind in get_type_hints(type(self)).items():
+            value = getattr(self, field)
+            if get_origin(kind) is Literal and value not in get_args(kind):
+                raise SettingsError(f"{field} is {value!r}; choose one of {', '.join(get_args(kind))}")
+        for field in ("model", "dictionaries", "examples"):
+            if not getattr(self, field):
+                raise SettingsError(f"{field} is not given; name it as an option or in the settings file")
+        for field, least in (("steps", 1), ("batch_size", 1), ("max_nodes", 1), ("max_edges", 0)):
+            if getattr(self, field) < least:
+                raise SettingsError(f"{field} is {getattr(self, field)}; it must be at least {least}")
+        for field in (
+            "n_examples", "n_held_out", "node_floor", "edge_floor", "measure_thresholds", "random_circuits", "start_layer"
+        ):  # fmt: skip
+            if getattr(self, field) < 0:
+                raise SettingsError(f"{field} is {getattr(self, field)}; it must not be negative")
+        if not 0.0 <= self.held_out_share < 1.0:
+            raise SettingsError(f"held_out_share is {self.held_out_share}; it must be at least 0 and below 1")
+
+
+FIELDS: dict[str, dataclasses.Field[Any]] = {f.name: f for f in dataclasses.fields(DiscoverSettings)}
+
+
+def load_settings(path: Path | None, overrides: dict[str, Any]) -> DiscoverSettings:
+    """Build settings from a TOML file (if any) and overrides, which win; paths in the file are relative to it.
+
+    Raises:
+        SettingsError: the file is missing or broken, or a setting is unknown or ill-typed.
+
+    """
+    values = {} if path is None else _read(path)
+    values.update(overrides)
+    for key, value in values.items():
+        _refuse_ill_typed(key, value)
+    for required in ("model", "dictionaries", "examples"):
+        values.setdefault(required, "")
+    return DiscoverSettings(**values)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SettingsError(f"there is no settings file {path}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"the settings file {path} cannot be read: {error}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"the settings file {path} is not TOML: {error}") from None
+    for key in ("model", "dictionaries", "examples", "held_out"):
+        beside = path.parent / str(values.get(key, ""))
+        if values.get(key) and beside.exists():
+            values[key] = str(beside)
+    return values
+
+
+def _refuse_ill_typed(key: str, value: object) -> None:
+    if key not in FIELDS:
+        near = difflib.get_close_matches(key, FIELDS, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise SettingsError(f"there is no setting {key!r}{hint}")
+    kind = get_type_hints(DiscoverSettings)[key]
+    wanted: type = str if get_origin(kind) is Literal else kind
+    fits = isinstance(value, (int, float) if wanted is float else wanted) and not isinstance(value, bool)
+    if not fits:
+        raise SettingsError(f"{key} is {value!r}; it must be of type {wanted.__name__}")
