@@ -1,0 +1,40 @@
+"""All commands, in the order in which one meets them."""
+
+from __future__ import annotations
+
+import typer
+
+from circuit_atlas.cli.check import check
+from circuit_atlas.cli.circuits import circuits
+from circuit_atlas.cli.compare import compare
+from circuit_atlas.cli.copy import copy
+from circuit_atlas.cli.dashboard import dashboard
+from circuit_atlas.cli.delete import delete
+from circuit_atlas.cli.demo import demo
+from circuit_atlas.cli.discover import discover
+from circuit_atlas.cli.options import RootStoreOption, VersionOption
+from circuit_atlas.cli.query import query
+from circuit_atlas.cli.show import show
+
+# Plain help: the same on a terminal, in a pipe and in the docs; and rich's traceback would hide our one line.
+app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+
+@app.callback()
+def root(context: typer.Context, store: RootStoreOption = None, version: VersionOption = False) -> None:
+    """Every sparse feature circuit in one graph, asked in Cypher.
+
+    \b
+    Start with:
+      circuit-atlas demo        finds the circuits of a model that is shipped (2-3 minutes)
+      circuit-atlas circuits    lists them
+      circuit-atlas query       lists the questions that have a name
+
+    Results go to standard output, progress and messages to standard error. An error is one line and exit code 2;
+    CIRCUIT_ATLAS_DEBUG=1 shows where it came from. COMMAND --help explains each command.
+    """
+    context.obj = store
+
+
+for command in (demo, discover, circuits, show, query, compare, copy, delete, check, dashboard):
+    app.command()(command)
