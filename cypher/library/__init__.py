@@ -3,7 +3,7 @@
 from circuit_atlas.cypher.library.load import find_query, load_library
 from circuit_atlas.cypher.library.parse import parse_query_text
 from circuit_atlas.cypher.library.query import Column, Param, Query
-from circuit_atlas.cypher.library.run import run_named, run_query
+from circuit_atlas.cypher.library.run import query_rows, run_named, run_query
 
 __all__ = [
     "Column",
@@ -12,6 +12,7 @@ __all__ = [
     "find_query",
     "load_library",
     "parse_query_text",
+    "query_rows",
     "run_named",
     "run_query",
 ]
