@@ -2,47 +2,30 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from importlib.util import find_spec
 from typing import Annotated
 
 import typer
 
-from circuit_atlas.cli.options import DatabaseOption, StoreOption, VersionOption, read_store
-from circuit_atlas.errors import SettingsError
+from circuit_atlas.cli.options import StoreOption, VersionOption, read_store
 
 PortOption = Annotated[int, typer.Option("--port", min=1, max=65535, help="Port of this machine to serve the page on.")]
 BrowserOption = Annotated[bool, typer.Option("--no-browser", help="Serve the page and open no browser.")]
-PAGE = "circuit_atlas.dashboard.page"
 
 
 def dashboard(
     port: PortOption = 8501,
     no_browser: BrowserOption = False,
     store: StoreOption = None,
-    database: DatabaseOption = None,
     version: VersionOption = False,
 ) -> None:
-    """Open the page that lists circuits and draws them.
+    """Open the page that lists circuits and draws one.
 
     It is served on this machine alone (127.0.0.1) until Ctrl-C; nothing is loaded from elsewhere, nothing is sent.
     """
-    with read_store(store, database) as place:
-        url = place.url
-    page = find_spec(PAGE)
-    if page is None or page.origin is None:
-        raise SettingsError(f"the page {PAGE} is not installed; install circuit-atlas again")
-    options = {
-        "server.address": "127.0.0.1",
-        "server.port": port,
-        "server.headless": str(no_browser).lower(),
-        "browser.gatherUsageStats": "false",
-    }
-    flags = [f"--{name}={value}" for name, value in options.items()]
-    environment = os.environ | {"CIRCUIT_ATLAS_STORE": url} | ({"CIRCUIT_ATLAS_DATABASE": database} if database else {})
-    command = [sys.executable, "-m", "streamlit", "run", page.origin, *flags]
-    code = subprocess.run(command, env=environment, check=False).returncode
+    from circuit_atlas.dashboard import launch
+
+    # Opened once here, so that a wrong store is one line in the terminal and not a page that fails.
+    read_store(store, None).close()
+    code = launch.run(store, port=port, open_browser=not no_browser)
     if code:
-        raise SettingsError(f"the page ended with exit code {code}; what streamlit said stands above")
+        raise launch.DashboardError(f"the page ended with exit code {code}; what its server said stands above")

@@ -75,9 +75,15 @@ def _mean(rows: list[Any], name: str) -> float | None:
 
 
 def _features(store: Store, circuit: str, limit: int) -> None:
-    columns, rows = ask(store, "strongest_features", circuit=circuit, limit=limit)
-    typer.echo("\nstrongest features: what they fire on and what they promote")
-    print_table(columns, rows)
+    rows = ask(store, "strongest_features", circuit=circuit, limit=limit).rows
+    typer.echo("\nstrongest features (positions pooled): effect, tokens they fire on, tokens they promote")
+    named = [row | {"unit": f"{site(row)}/{row['feature_index']}"} for row in rows]
+    print_table(("unit", "label", "effect", "top_tokens", "promotes"), named)
+
+
+def site(row: Any) -> str:
+    """Return the site of a unit as people write it: `embed`, `resid_3`."""
+    return "embed" if row["component"] == "embed" else f"{row['component']}_{row['layer']}"
 
 
 def _paths(store: Store, circuit: str, limit: int) -> None:
