@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -57,7 +58,8 @@ class LadybugStore(GraphStore):
         try:
             value = work(LadybugTransaction(self._connection))
         except BaseException:
-            self._connection.execute("ROLLBACK")
+            with suppress(RuntimeError):  # where the engine has rolled back already
+                self._connection.execute("ROLLBACK")
             raise
         self._connection.execute("COMMIT")
         return value
