@@ -1,0 +1,73 @@
+"""How the embedded engine writes inside a transaction: new rows by COPY, known ones by SET."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import ladybug
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from circuit_atlas.cypher.rows import Pair
+from circuit_atlas.cypher.schema import LABEL_BY_NAME
+from circuit_atlas.cypher.statements import returned_properties
+from circuit_atlas.cypher.transaction import merged, properties_of
+
+
+class LadybugTransaction:
+    """One open transaction of a connection."""
+
+    def __init__(self, connection: ladybug.Connection) -> None:
+        self._connection = connection
+
+    def run(self, cypher: str, params: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Run one statement and return its rows."""
+        result = self._connection.execute(cypher, dict(params))
+        columns = result.get_column_names()
+        return [dict(zip(columns, row, strict=True)) for row in result.get_all()]
+
+    def add_nodes(self, label: str, table: pa.Table) -> None:
+        """Create nodes whose keys are new."""
+        self._copy(label, table)
+
+    def merge_nodes(self, label: str, table: pa.Table) -> None:
+        """Copy the new nodes, set what changes in the known ones."""
+        names = ("id", *properties_of(label))
+        read = f"UNWIND $ids AS key MATCH (n:{label} {{id: key}}) RETURN {returned_properties('n', names)}"
+        known = {row["id"]: row for row in self.run(read, {"ids": table["id"].to_pylist()})}
+        is_new = pa.array([key not in known for key in table["id"].to_pylist()], pa.bool_())
+        self._copy(label, table.filter(is_new))
+        for given in table.filter(pc.invert(is_new)).to_pylist():
+            before = known[given["id"]]
+            after = merged(before, given, LABEL_BY_NAME[label].guard)
+            changed = {name: value for name, value in after.items() if value != before[name]}
+            if changed:
+                changes = ", ".join(f"n.{name} = ${name}" for name in changed)
+                self.run(f"MATCH (n:{label} {{id: $id}}) SET {changes}", {"id": given["id"], **changed})
+
+    def add_relationships(self, pair: Pair, table: pa.Table) -> None:
+        """Create relationships of nodes that just lost all of theirs."""
+        self._copy(pair.type, table, pair)
+
+    def merge_relationships(self, pair: Pair, table: pa.Table) -> None:
+        """Copy those that are not there yet."""
+        read = (
+            f"UNWIND $ids AS key MATCH (a:{pair.source} {{id: key}})-[:{pair.type}]->(b:{pair.target}) "
+            "RETURN a.id AS source, b.id AS target"
+        )
+        known = {(row["source"], row["target"]) for row in self.run(read, {"ids": _distinct(table["from"])})}
+        ends = zip(table["from"].to_pylist(), table["to"].to_pylist(), strict=True)
+        self._copy(pair.type, table.filter(pa.array([end not in known for end in ends], pa.bool_())), pair)
+
+    def _copy(self, into: str, table: pa.Table, pair: Pair | None = None) -> None:
+        if not table.num_rows:
+            return
+        ends = f" (from='{pair.source}', to='{pair.target}')" if pair else ""
+        # A table of its own for every COPY: the engine crashed on copying from one object twice.
+        self._connection.execute(f"COPY {into} FROM $rows{ends}", {"rows": pa.table(table.to_pydict(), table.schema)})
+
+
+def _distinct(column: pa.ChunkedArray) -> list[str]:
+    keys: list[str] = pc.unique(column).to_pylist()
+    return keys
