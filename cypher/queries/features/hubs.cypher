@@ -9,7 +9,7 @@
 // column component: string | embed, attn, mlp or resid
 // column layer: integer | layer; the embedding -1
 // column feature_index: integer | its row in the dictionary
-// column label: string | its short name
+// column label: string or null | its short name
 // column n_circuits: integer | circuits that use it
 // column n_tasks: integer | distinct tasks of those circuits
 // column n_positive: integer | circuits in which its pooled effect is positive

@@ -12,7 +12,7 @@
 // column component: string | embed, attn, mlp or resid
 // column layer: integer | layer; the embedding -1
 // column feature_index: integer | its row in the dictionary
-// column label: string | its short name
+// column label: string or null | its short name
 // column role: string | the role at level role; else empty
 // column position: integer | the position at level position; else -1
 // column effect: float [units of the metric] | signed sum of its effects in the circuit
