@@ -62,7 +62,6 @@ COMMAND_LINES: dict[str, tuple[list[str], tuple[str, ...]]] = {
     "no store there": (["circuits", "--store", "nowhere.lbug"], ("nowhere.lbug",)),
     "store is a folder": (["circuits", "--store", "."], (".",)),
     "copy with --store": (["copy", "a.lbug", "b.lbug"], ("FROM", "TO")),
-    "copy of unknown circuit": (["copy", "small.lbug", "other.lbug", "-c", "svaa"], ("svaa",)),
     "settings file missing": (["discover", "--settings", "none.toml"], ("none.toml",)),
     "no model named": (["discover", "--examples", "e.jsonl", "--dictionaries", "d"], ("model",)),
     "setting out of range": (
@@ -197,8 +196,20 @@ def test_a_closed_pipe_is_quiet(store: str) -> None:
     assert done.stderr == ""
 
 
-def test_a_defect_of_ours_is_one_line_with_the_way_to_the_traceback(atlas: Command) -> None:
-    """A broken installation stands for a defect: a module of the command line fails while it is imported."""
-    done = atlas("query", PYTHONPATH=str(Path(__file__).parent / "broken"))
+def test_copy_of_an_unknown_circuit_makes_no_store(atlas_here: Command, store: str, tmp_path: Path) -> None:
+    other = tmp_path / "other.lbug"
+    refused(atlas_here("copy", store, str(other), "--circuit", "svaa"), "svaa", "sva")
+    assert not other.exists()
+
+
+def test_a_defect_of_ours_is_one_line_with_the_way_to_the_traceback(atlas: Command, store: str, tmp_path: Path) -> None:
+    """A broken installation stands for a defect: the engine's module fails while it is imported."""
+    (tmp_path / "ladybug.py").write_text("raise ZeroDivisionError('broken')")
+    done = atlas("circuits", "--store", store)
     assert done.code == 1
+    assert len(done.err.splitlines()) == 1
+    assert "ZeroDivisionError" in done.err
     assert "CIRCUIT_ATLAS_DEBUG=1" in done.err
+    traced = atlas("circuits", "--store", store, CIRCUIT_ATLAS_DEBUG="1")
+    assert "Traceback" in traced.err
+    assert 'ladybug.py", line 1' in traced.err
