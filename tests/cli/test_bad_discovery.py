@@ -60,10 +60,10 @@ EXAMPLES: dict[str, tuple[list[str], tuple[str, ...]]] = {
     "not an object": (["[1, 2]"], ("line 1", "object")),
     "answer missing": ([GOOD[0], '{"clean_prefix": "the man"}'], ("line 2", "clean_answer")),
     "answer of several tokens": (
-        [GOOD[0], pair("the man near the dogs", "the men near the dogs", " runs fast")],
-        ("line 2", "2 tokens", "runs fast"),
+        [*GOOD, pair("the man near the dogs", "the men near the dogs", " runs fast")],
+        ("line 5", "2 tokens", "runs fast"),
     ),
-    "answer out of the vocabulary": ([pair("the man", "the men", " sings")], ("line 1", "sings")),
+    "answer out of the vocabulary": ([*GOOD, pair(*PAIRS[0], " sings")], ("line 5", "sings")),
     "unequal lengths": ([*GOOD, pair("the man", "the men")], ("line 5", "2")),
     "pair of unequal lengths": ([*GOOD, pair("the man near the dog", "the men")], ("line 5", "2")),
     "clean equal to patch": ([GOOD[0], pair("the man", "the man")], ("line 2", "same")),
@@ -72,8 +72,8 @@ EXAMPLES: dict[str, tuple[list[str], tuple[str, ...]]] = {
         ("line 2", "mixed"),
     ),
     "roles that do not fit": (
-        [json.dumps(json.loads(GOOD[0]) | {"roles": ["determiner", "noun"]})],
-        ("line 1", "2 roles"),
+        [*GOOD, json.dumps(json.loads(pair(*PAIRS[0], " runs", " men")) | {"roles": ["determiner", "noun"]})],
+        ("line 5", "2 roles"),
     ),
 }
 
