@@ -40,25 +40,36 @@ class Baseline:
 
 
 def mean_baselines(
-    subject: Subject, sites: Sequence[Site], tokens: Sequence[Tensor], *, by_position: bool
+    subject: Subject, sites: Sequence[Site], tokens: Sequence[Tensor], length: int
 ) -> dict[Site, Baseline]:
-    """Means over all of `tokens` (each [batch, pos]), position by position or over all positions."""
-    totals: dict[Site, tuple[Tensor, Tensor]] = {}
-    count = 0
+    """Means at each of `length` positions over those of `tokens` (each [batch, pos]) that reach it.
+
+    Position by position, for the first token's activations are unlike all others. A position that no input reaches gets
+    the mean over all but the first.
+    """
+    acts = {site: torch.zeros(length, subject.dictionaries[site].d_sae, dtype=torch.float64) for site in sites}
+    errors = {site: torch.zeros(length, subject.dictionaries[site].d_in, dtype=torch.float64) for site in sites}
+    count = torch.zeros(length, 1, dtype=torch.float64)
     for some in tokens:
+        reach = min(some.shape[1], length)
+        count[:reach] += len(some)
         found = subject.model.activations(some, sites)
-        count += some.shape[0] if by_position else some.numel()
         for site in sites:
             dictionary = subject.dictionaries[site]
             with torch.no_grad():
-                acts = dictionary.encode(found[site])
-                error = dictionary.error(found[site], acts)
-            over = (0,) if by_position else (0, 1)
-            sums = (acts.double().sum(over), error.double().sum(over))
-            old = totals.get(site)
-            totals[site] = sums if old is None else (old[0] + sums[0], old[1] + sums[1])
-    places = {site: tuple((t / count).float() for t in sums) for site, sums in totals.items()}
-    return {site: Baseline(*(t if by_position else t[None] for t in pair)) for site, pair in places.items()}
+                active = dictionary.encode(found[site])
+                error = dictionary.error(found[site], active)
+            acts[site][:reach] += active.double().sum(0).cpu()[:reach]
+            errors[site][:reach] += error.double().sum(0).cpu()[:reach]
+    device = subject.model.device
+    return {site: Baseline(*(_mean(t[site], count).to(device) for t in (acts, errors))) for site in sites}
+
+
+def _mean(total: Tensor, count: Tensor) -> Float[Tensor, "pos width"]:
+    mean = total / count.clamp_min(1)
+    unseen = count[:, 0] == 0
+    mean[unseen] = total[1:].sum(0) / count[1:].sum().clamp_min(1)
+    return mean.float()
 
 
 def zero_baselines(subject: Subject, sites: Sequence[Site]) -> dict[Site, Baseline]:
@@ -109,8 +120,9 @@ def _mixture(dictionary: SparseDictionary, kept: Bool[Tensor, "set 1 place unit"
         values = x.view(len(kept), -1, *x.shape[1:])
         acts = dictionary.encode(values)
         error = dictionary.error(values, acts)
-        acts = torch.where(kept[..., :-1], acts, baseline.acts)
-        error = torch.where(kept[..., -1:], error, baseline.error)
+        length = x.shape[1]
+        acts = torch.where(kept[..., :length, :-1], acts, baseline.acts[:length])
+        error = torch.where(kept[..., :length, -1:], error, baseline.error[:length])
         return (acts @ dictionary.decoder + dictionary.bias + error).view_as(x)
 
     return function

@@ -59,8 +59,8 @@ def measure(
     """Rows of `Measurement` (without key) on the held-out batches, means over the clean and patch inputs of `train`."""
     sites = ablated_sites(list(subject.dictionaries), settings.start_layer)
     tokens = [t for batch in train for t in (batch.clean, batch.patch) if t is not None]
-    one_length = len({t.shape[1] for t in tokens} | {b.clean.shape[1] for b in held_out}) == 1
-    baselines = mean_baselines(subject, sites, tokens, by_position=one_length)
+    longest = max(batch.clean.shape[1] for batch in (*train, *held_out))
+    baselines = mean_baselines(subject, sites, tokens, longest)
     thresholds = _thresholds(circuit, sites, settings.measure_thresholds)
     runs = _runs(subject, circuit, sites, thresholds, settings)
     with reporter.task("faithfulness", len(held_out)) as advance:
