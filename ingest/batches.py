@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from circuit_atlas.ingest.examples import Example
 from jaxtyping import Int
 from torch import Tensor
 
 from circuit_atlas.errors import DataError
+from circuit_atlas.ingest.examples import Example
 
 
 @dataclass(frozen=True)

@@ -16,12 +16,12 @@ from functools import cached_property
 from typing import Any
 
 import torch
-from circuit_atlas.ingest.digests import digest_tensors
-from circuit_atlas.ingest.sites import Site
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from circuit_atlas.errors import ModelError
+from circuit_atlas.ingest.digests import digest_tensors
+from circuit_atlas.ingest.sites import Site
 
 _PLAIN = ("standard", "topk", "jumprelu")
 """Architectures whose active features depend on x through their encoder column alone."""

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from circuit_atlas.errors import ModelError
 from circuit_atlas.ingest.dictionary import SparseDictionary
 from circuit_atlas.ingest.language_model import LanguageModel, quiet
 from circuit_atlas.ingest.sites import Site, site_from_hook, site_from_name
-
-from circuit_atlas.errors import ModelError
 
 
 @dataclass(frozen=True)

@@ -17,14 +17,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
 from circuit_atlas.ingest.batches import Batch
 from circuit_atlas.ingest.dictionary import SparseDictionary
 from circuit_atlas.ingest.language_model import LanguageModel, Replace
 from circuit_atlas.ingest.metrics import Metric
 from circuit_atlas.ingest.node_effects import Ends
 from circuit_atlas.ingest.sites import Site
-from jaxtyping import Bool, Float, Int
-from torch import Tensor
 
 _SLICE_NUMBERS = 4_000_000
 """Most numbers in one batch of cotangents; bounds the memory of a batched product."""

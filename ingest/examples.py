@@ -48,7 +48,7 @@ def read_examples(path: Path) -> list[Example]:
     """Read a JSON lines file.
 
     Raises:
-        DataError: the file is missing, empty, has a broken line (its number is named), or mixes pairs and single prompts.
+        DataError: the file is missing, empty, has a broken line (its number is named), or mixes pairs and singles.
 
     """
     try:

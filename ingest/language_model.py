@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from circuit_atlas.ingest.digests import digest_json, digest_tensors
-from circuit_atlas.ingest.sites import Site
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from circuit_atlas.errors import ModelError
+from circuit_atlas.ingest.digests import digest_json, digest_tensors
+from circuit_atlas.ingest.sites import Site
 
 Replace = Callable[[Tensor], Tensor]
 """What a site's activation [batch, pos, d] becomes."""

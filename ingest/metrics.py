@@ -9,9 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from circuit_atlas.ingest.batches import Batch
 from jaxtyping import Float
 from torch import Tensor
+
+from circuit_atlas.ingest.batches import Batch
 
 
 class Metric(Protocol):

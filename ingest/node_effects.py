@@ -17,15 +17,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from circuit_atlas.errors import AttributionError
 from circuit_atlas.ingest.batches import Batch
 from circuit_atlas.ingest.dictionary import SparseDictionary
 from circuit_atlas.ingest.language_model import LanguageModel
 from circuit_atlas.ingest.metrics import Metric
 from circuit_atlas.ingest.sites import Site
-from jaxtyping import Float, Int
-from torch import Tensor
-
-from circuit_atlas.errors import AttributionError
 
 
 @dataclass(frozen=True)
