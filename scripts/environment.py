@@ -86,8 +86,7 @@ def _install_by_uv(wanted: str) -> bool:
         return False
     # A machine's own certificates count for pip through its configuration; uv must be told.
     environment = {"UV_SYSTEM_CERTS": "1", **os.environ}
-    command = [uv, "pip", "install", "--python", PYTHON, "-c", CONSTRAINTS, "-e", wanted]
-    return _run(command, environment)
+    return _run([uv, "pip", "install", "--python", PYTHON, "-c", CONSTRAINTS, "-e", wanted], environment)
 
 
 def _install_by_pip(wanted: str) -> bool:

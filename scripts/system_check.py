@@ -83,7 +83,7 @@ def disk_trouble(for_tests: bool) -> str | None:
     """Say how much disk is missing for what is still to be installed, if any."""
     if (ROOT / ".venv" / ".ready-dev").exists() or (not for_tests and (ROOT / ".venv" / ".ready-run").exists()):
         return None
-    needs = {ROOT: ENVIRONMENT_GB}
+    needs = {ROOT: ENVIRONMENT_GB - _size_gb(ROOT / ".venv")}
     cache = _existing(Path(os.environ.get("UV_CACHE_DIR", Path.home() / ".cache")))
     if cache.stat().st_dev != ROOT.stat().st_dev:
         needs[cache] = CACHE_GB
@@ -94,7 +94,7 @@ def disk_trouble(for_tests: bool) -> str | None:
         print(f"disk: {folder} needs {needed:.1f} GB and has {free:.1f} GB free", file=sys.stderr)
         if free < needed:
             return (
-                f"set-up needs {needed:.1f} GB in {folder} and {free:.1f} GB are free: free {needed - free:.1f} GB more "
+                f"set-up needs {needed:.1f} GB in {folder} and {free:.1f} GB are free: free {needed - free:.1f} more "
                 "there, or move the clone (and, by UV_CACHE_DIR, the cache) to a larger disk"
             )
     return None
@@ -108,18 +108,14 @@ def programs_trouble() -> str | None:
     names = ", ".join(program.name for program in missing)
     if shutil.which("apt-get") is None:
         return f"the tests need {names}: install them with this system's package manager and run `make test` again"
-    packages = [_available(program.packages) for program in missing]
-    command = f"apt-get install -y --no-install-recommends {' '.join(packages)}"
     if not _may_install():
-        return f"the tests need {names}: run `sudo {command}` and then `make test` again"
+        return f"the tests need {names}: run `sudo {' '.join(_install_command(missing))}` and then `make test` again"
     print(f"installing {names} by apt", file=sys.stderr)
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    prefix = _root_prefix().split() + (["-n", "--preserve-env=DEBIAN_FRONTEND"] if os.geteuid() else [])
-    if subprocess.run([*prefix, *command.split()], env=environment).returncode:
-        # A fresh machine may have no package lists yet, or stale ones.
-        subprocess.run([*prefix, "apt-get", "update"], env=environment)
-        if subprocess.run([*prefix, *command.split()], env=environment).returncode:
-            return f"apt could not install {names}: see its message above, then run `make test` again"
+    as_root = [*_root_prefix().split(), "env", "DEBIAN_FRONTEND=noninteractive"]
+    # A fresh machine has no package lists yet; where they cannot be renewed, those it has may do.
+    subprocess.run([*as_root, "apt-get", "update", "-q"])
+    if subprocess.run([*as_root, *_install_command(missing)]).returncode:
+        return f"apt could not install {names}: see its message above, then run `make test` again"
     still = [program.name for program in missing if not _present(program)]
     return f"{', '.join(still)} cannot be found on PATH after apt installed it" if still else None
 
@@ -135,6 +131,11 @@ def _java_version() -> int | None:
     shown = subprocess.run(["java", "-version"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     match = re.search(r'version "(\d+)', shown.stdout.decode(errors="replace"))
     return int(match.group(1)) if match else None
+
+
+def _install_command(programs: Sequence[Program]) -> list[str]:
+    packages = [_available(program.packages) for program in programs]
+    return ["apt-get", "install", "-y", "--no-install-recommends", *packages]
 
 
 def _available(packages: Sequence[str]) -> str:
@@ -157,6 +158,11 @@ def _may_install() -> bool:
 
 def _root_prefix() -> str:
     return "" if os.geteuid() == 0 else "sudo "
+
+
+def _size_gb(folder: Path) -> float:
+    """Return the disk that a folder takes: what an interrupted set-up left need not be downloaded again."""
+    return sum(path.lstat().st_size for path in folder.rglob("*")) / 1e9
 
 
 def _existing(folder: Path) -> Path:
