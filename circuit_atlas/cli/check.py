@@ -19,5 +19,5 @@ def check(store: StoreOption = None, database: DatabaseOption = None, version: V
         for problem in problems:
             typer.echo(problem)
         if problems:
-            raise StoreError(f"{place.url} does not fit the schema: {len(problems)} problems, listed on standard output")
+            raise StoreError(f"{place.url} does not fit the schema: {len(problems)} problems, listed above")
         typer.echo(f"{place.url} is sound")

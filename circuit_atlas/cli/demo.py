@@ -1,4 +1,7 @@
 """`circuit-atlas demo`: the circuits of the model that is shipped."""
+
 from __future__ import annotations
+
+
 def demo() -> None:
     """x."""

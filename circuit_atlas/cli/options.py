@@ -48,7 +48,8 @@ RootStoreOption = Annotated[
 ]
 
 DatabaseOption = Annotated[
-    str | None, typer.Option("--database", metavar="NAME", help="Neo4j only: the database's name, where not the default.")
+    str | None,
+    typer.Option("--database", metavar="NAME", help="Neo4j only: the database, where not the default."),
 ]
 
 CircuitArgument = Annotated[
@@ -57,11 +58,12 @@ CircuitArgument = Annotated[
 
 FormatOption = Annotated[
     Format | None,
-    typer.Option("--format", "-f", help="How to write the result. Without it: what the ending of FILE says, else table."),
+    typer.Option("--format", "-f", help="How to write the result; without it as FILE ends, else a table."),
 ]
 
 OutputOption = Annotated[
-    Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write the result to this file, whole or not at all.")
+    Path | None,
+    typer.Option("--output", "-o", metavar="FILE", help="Write to this file, whole or not at all."),
 ]
 
 

@@ -20,7 +20,7 @@ QuestionArgument = Annotated[
     str | None,
     typer.Argument(
         metavar="[NAME|FILE|CYPHER]",
-        help="A query of the library, a file of Cypher (ending .cypher or .cql), or Cypher itself. Without it: the library, by topic.",
+        help="A query of the library, a file of Cypher (.cypher or .cql) or Cypher itself; without it, the library is listed.",
     ),
 ]
 ParamOption = Annotated[
@@ -28,7 +28,8 @@ ParamOption = Annotated[
     typer.Option("--param", "-p", metavar="NAME=VALUE", help="A parameter of the query; may be given more than once."),
 ]
 ExplainOption = Annotated[
-    bool, typer.Option("--explain", help="Show what the named query means, takes and gives, and its Cypher; run nothing.")
+    bool,
+    typer.Option("--explain", help="Show what the query means, takes and gives, and its Cypher; run nothing."),
 ]
 RowLimitOption = Annotated[int, typer.Option("--row-limit", min=1, help="Most rows that Cypher of your own may give.")]
 TimeLimitOption = Annotated[
@@ -85,7 +86,9 @@ def list_library() -> None:
         takes = ", ".join(p.name if p.required else f"[{p.name}]" for p in found.params)
         typer.echo(f"  {found.name}({takes})")
         typer.echo(f"      {found.summary}")
-    typer.echo("\nrun one: circuit-atlas query NAME -p PARAMETER=VALUE; what it means: circuit-atlas query NAME --explain")
+    typer.echo(
+        "\nrun one: circuit-atlas query NAME -p PARAMETER=VALUE; its meaning: circuit-atlas query NAME --explain"
+    )
 
 
 def _pair(text: str) -> tuple[str, str]:

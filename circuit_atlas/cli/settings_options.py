@@ -7,6 +7,7 @@ import inspect
 import re
 import textwrap
 from inspect import Parameter
+from itertools import pairwise
 from typing import Annotated, Any, get_type_hints
 
 import typer
@@ -21,11 +22,10 @@ def field_help() -> dict[str, str]:
     body = ast.parse(textwrap.dedent(inspect.getsource(DiscoverSettings))).body[0]
     assert isinstance(body, ast.ClassDef)
     texts: dict[str, str] = {}
-    for declared, after in zip(body.body, body.body[1:], strict=False):
-        is_text = isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
-        if isinstance(declared, ast.AnnAssign) and isinstance(declared.target, ast.Name) and is_text:
-            assert isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
-            texts[declared.target.id] = _as_options(" ".join(str(after.value.value).split()))
+    for declared, after in pairwise(body.body):
+        match declared, after:
+            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))):
+                texts[name] = _as_options(" ".join(text.split()))
     return texts
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from circuit_atlas.cli.ask import ask
+from circuit_atlas.cli.names import unit_name
 from circuit_atlas.cli.options import CircuitArgument, DatabaseOption, StoreOption, VersionOption, read_store
 from circuit_atlas.cli.output import cell, print_table
 
@@ -77,13 +78,8 @@ def _mean(rows: list[Any], name: str) -> float | None:
 def _features(store: Store, circuit: str, limit: int) -> None:
     rows = ask(store, "strongest_features", circuit=circuit, limit=limit).rows
     typer.echo("\nstrongest features (positions pooled): effect, tokens they fire on, tokens they promote")
-    named = [row | {"unit": f"{site(row)}/{row['feature_index']}"} for row in rows]
+    named = [row | {"unit": unit_name(row)} for row in rows]
     print_table(("unit", "label", "effect", "top_tokens", "promotes"), named)
-
-
-def site(row: Any) -> str:
-    """Return the site of a unit as people write it: `embed`, `resid_3`."""
-    return "embed" if row["component"] == "embed" else f"{row['component']}_{row['layer']}"
 
 
 def _paths(store: Store, circuit: str, limit: int) -> None:

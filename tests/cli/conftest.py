@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+
 from circuit_atlas.cli.run import run
 from circuit_atlas.cypher import connect
-
 from tests.graphs import small_circuits
 
 

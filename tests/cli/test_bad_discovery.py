@@ -79,9 +79,7 @@ EXAMPLES: dict[str, tuple[list[str], tuple[str, ...]]] = {
 
 
 @pytest.mark.parametrize(("lines", "culprits"), EXAMPLES.values(), ids=EXAMPLES.keys())
-def test_examples(
-    lines: list[str], culprits: tuple[str, ...], atlas_here: Command, toy: Path, tmp_path: Path
-) -> None:
+def test_examples(lines: list[str], culprits: tuple[str, ...], atlas_here: Command, toy: Path, tmp_path: Path) -> None:
     examples = make_examples(tmp_path / "examples.jsonl", lines)
     store = tmp_path / "atlas.lbug"
     refused(atlas_here(*arguments(toy, store, examples=examples)), *culprits)

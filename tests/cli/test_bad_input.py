@@ -1,4 +1,4 @@
-"""What a user can get wrong with commands, settings, queries and embedded stores: one line, exit code 2, the culprit named."""
+"""What users get wrong with commands, settings, queries and embedded stores: one line, code 2, the culprit named."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from circuit_atlas.cypher import connect
 
+from circuit_atlas.cypher import connect
 from tests.cli.conftest import Command, Outcome
 from tests.graphs import small_circuits
 
