@@ -20,7 +20,7 @@ QuestionArgument = Annotated[
     str | None,
     typer.Argument(
         metavar="[NAME|FILE|CYPHER]",
-        help="A query of the library, a file of Cypher (.cypher or .cql) or Cypher itself; without it, the library is listed.",
+        help="A query of the library, a file of Cypher (.cypher, .cql) or Cypher itself; without it, the library is listed.",
     ),
 ]
 ParamOption = Annotated[

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from circuit_atlas.cli.ask import ask
+from circuit_atlas.cli.headline import mean
 from circuit_atlas.cli.names import unit_name
 from circuit_atlas.cli.options import CircuitArgument, DatabaseOption, StoreOption, VersionOption, read_store
 from circuit_atlas.cli.output import cell, print_table
@@ -65,14 +66,13 @@ def faithfulness_rows(measurements: Any) -> list[dict[str, Any]]:
         key = (row["n_nodes"], row["node_threshold"], row["ablation"], row["errors"], row["kind"])
         groups.setdefault(key, []).append(row)
     return [
-        dict(zip(MEASURED, (*key, len(rows), _mean(rows, "faithfulness"), _mean(rows, "completeness")), strict=True))
+        dict(
+            zip(
+                MEASURED, (*key, len(rows), *(mean([row[name] for row in rows]) for name in MEASURED[-2:])), strict=True
+            )
+        )
         for key, rows in groups.items()
     ]
-
-
-def _mean(rows: list[Any], name: str) -> float | None:
-    known = [row[name] for row in rows if row[name] is not None]
-    return sum(known) / len(known) if known else None
 
 
 def _features(store: Store, circuit: str, limit: int) -> None:
