@@ -12,6 +12,7 @@ from circuit_atlas.cypher.rows import CircuitRows
 
 if TYPE_CHECKING:
     import pandas as pd
+
     from circuit_atlas.cypher.transaction import Transaction
 
 T = TypeVar("T")
@@ -91,6 +92,7 @@ class GraphStore(ABC):
 
         """
         import pandas as pd
+
         from circuit_atlas.cypher.guard import check_statement
 
         result = self._read(check_statement(statement), params or {}, row_limit=row_limit, time_limit=time_limit)

@@ -14,51 +14,14 @@ from circuit_atlas.errors import QueryError
 
 BEGINNINGS = frozenset({"MATCH", "OPTIONAL", "UNWIND", "WITH", "RETURN", "CALL"})
 
-FORBIDDEN = frozenset(
-    [
-        "CREATE",
-        "MERGE",
-        "SET",
-        "DELETE",
-        "DETACH",
-        "REMOVE",
-        "DROP",
-        "ALTER",
-        "INSERT",
-        "FOREACH",
-        "RENAME",
-        "TRUNCATE",
-        "LOAD",
-        "COPY",
-        "EXPORT",
-        "IMPORT",
-        "INSTALL",
-        "UNINSTALL",
-        "ATTACH",
-        "USE",
-        "UPDATE",
-        "MACRO",
-        "COMMENT",
-        "EXTENSION",
-        "SHOW",
-        "TERMINATE",
-        "CHECKPOINT",
-        "BEGIN",
-        "COMMIT",
-        "ROLLBACK",
-        "TRANSACTION",
-        "TRANSACTIONS",
-        "START",
-        "STOP",
-        "DENY",
-        "GRANT",
-        "REVOKE",
-        "EXPLAIN",
-        "PROFILE",
-        "CYPHER",
-        "CSV",
-    ]
-)
+# fmt: off
+FORBIDDEN = frozenset({
+    "CREATE", "MERGE", "SET", "DELETE", "DETACH", "REMOVE", "DROP", "ALTER", "INSERT", "FOREACH", "RENAME", "TRUNCATE",
+    "LOAD", "COPY", "EXPORT", "IMPORT", "INSTALL", "UNINSTALL", "ATTACH", "USE", "UPDATE", "MACRO", "COMMENT", "CSV",
+    "SHOW", "TERMINATE", "CHECKPOINT", "BEGIN", "COMMIT", "ROLLBACK", "TRANSACTION", "TRANSACTIONS", "START", "STOP",
+    "DENY", "GRANT", "REVOKE", "EXPLAIN", "PROFILE", "CYPHER", "EXTENSION",
+})
+# fmt: on
 
 HARMLESS_PROCEDURES = frozenset(
     {"DB.LABELS", "DB.RELATIONSHIPTYPES", "DB.PROPERTYKEYS", "SHOW_TABLES", "TABLE_INFO", "SHOW_CONNECTION"}
@@ -94,14 +57,12 @@ def check_statement(statement: str) -> str:
     if any(kind == "open" for kind, _ in tokens):
         raise QueryError("the query has a quote or a comment that does not end")
     kept = [(kind, " " if kind == "comment" else text) for kind, text in tokens]
-    _refuse(significant := [(kind, text) for kind, text in kept if kind not in ("comment", "space")])
-    while significant and significant[-1][1] == ";":
-        significant.pop()
-    text = "".join(text for _, text in kept).strip()
-    return text.rstrip("; \t\r\n")
+    _refuse([(kind, text) for kind, text in kept if not text.isspace()])
+    return "".join(text for _, text in kept).rstrip("; \t\r\n").lstrip()
 
 
 def _refuse(tokens: list[tuple[str, str]]) -> None:
+    """Refuse what does more than read, or is several statements."""
     while tokens and tokens[-1][1] == ";":
         tokens = tokens[:-1]
     if not tokens:

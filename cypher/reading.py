@@ -8,10 +8,12 @@ from typing import Any, Protocol
 from circuit_atlas.cypher.rows import CircuitRows, Pair
 from circuit_atlas.cypher.schema import LABEL_BY_NAME, RELATIONSHIP_BY_NAME
 from circuit_atlas.cypher.statements import OWNED_BY, OWNED_PAIRS, SHARED, SHARED_PAIRS, returned_properties
-
-from circuit_atlas.errors import UnknownCircuitError
+from circuit_atlas.errors import StoreBusyError, UnknownCircuitError
 
 RowDict = dict[str, Any]
+
+ATTEMPTS = 10
+"""Times a circuit is read until no other process replaced it meanwhile."""
 
 _OWNED_SOURCE = {"Circuit": "(a:Circuit {id: $id})"} | {
     label: pattern.replace("(c:Circuit)", "(:Circuit {id: $id})").replace(f"(n:{label})", "(a)")
@@ -31,15 +33,25 @@ class Rows(Protocol):
 def read_circuit(store: Rows, circuit_id: str) -> CircuitRows:
     """Return one circuit with everything it hangs on; rows in order of their keys.
 
+    A circuit takes several statements to read. Where another process replaced it in between, it is read again.
+
     Raises:
         UnknownCircuitError: there is no such circuit.
+        StoreBusyError: it was replaced again and again.
 
     """
-    nodes = {"Circuit": _nodes(store, "Circuit", [circuit_id])}
-    if not nodes["Circuit"]:
-        raise UnknownCircuitError(
-            f"there is no circuit with the id {circuit_id!r}; `circuit-atlas circuits` lists them"
-        )
+    for _ in range(ATTEMPTS):
+        before = _nodes(store, "Circuit", [circuit_id])
+        if not before:
+            raise UnknownCircuitError(f"there is no circuit {circuit_id!r}; `circuit-atlas circuits` lists them")
+        circuit = _read_once(store, before, circuit_id)
+        if _nodes(store, "Circuit", [circuit_id]) == before:
+            return circuit
+    raise StoreBusyError(f"circuit {circuit_id} changed while it was read, {ATTEMPTS} times: try again later")
+
+
+def _read_once(store: Rows, circuit: list[RowDict], circuit_id: str) -> CircuitRows:
+    nodes = {"Circuit": circuit}
     for label, pattern in OWNED_BY.items():
         nodes[label] = store.rows(f"MATCH {pattern} WHERE c.id = $id {_return_node(label)}", {"id": circuit_id})
     relationships = {pair: _owned_relationships(store, pair, circuit_id) for pair in OWNED_PAIRS}

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import pyarrow as pa
+
 from circuit_atlas.cypher import statements
 from circuit_atlas.cypher.prepare import Prepared
 from circuit_atlas.cypher.rows import Pair
 from circuit_atlas.cypher.schema import LABEL_BY_NAME
-
 from circuit_atlas.errors import StoreError, UnknownCircuitError
 
 WAYS_OUT = {

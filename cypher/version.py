@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from circuit_atlas.cypher.schema import SCHEMA_VERSION
-
 from circuit_atlas.errors import StoreError
 
 

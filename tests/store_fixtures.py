@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from neo4j import GraphDatabase
+
 from circuit_atlas.cypher import Store, connect
 from circuit_atlas.cypher.neo4j_server import Neo4jServer
-from neo4j import GraphDatabase
 
 ENGINES = ("ladybug", "neo4j")
 

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import ladybug
+
 from circuit_atlas.cypher.base import Result
 from circuit_atlas.cypher.ladybug.values import Place, ends_of, plain
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import ladybug
+
 from circuit_atlas.cypher import keys
 from circuit_atlas.cypher.base import GraphStore, Result
 from circuit_atlas.cypher.ladybug.ddl import tables
@@ -21,7 +22,6 @@ from circuit_atlas.cypher.ladybug.handle import Handle
 from circuit_atlas.cypher.ladybug.lock import FileLock, State
 from circuit_atlas.cypher.schema import SCHEMA_VERSION
 from circuit_atlas.cypher.version import refuse_other_version
-
 from circuit_atlas.errors import StoreError
 
 if TYPE_CHECKING:

@@ -8,6 +8,7 @@ from typing import Any
 import ladybug
 import pyarrow as pa
 import pyarrow.compute as pc
+
 from circuit_atlas.cypher.rows import Pair
 from circuit_atlas.cypher.schema import LABEL_BY_NAME
 from circuit_atlas.cypher.statements import create_nodes, create_relationships, returned_properties

@@ -7,6 +7,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import neo4j
+
 from circuit_atlas.cypher import keys
 from circuit_atlas.cypher.base import GraphStore, Result
 from circuit_atlas.cypher.neo4j.constraints import constraints
@@ -14,7 +15,6 @@ from circuit_atlas.cypher.neo4j.errors import one_line
 from circuit_atlas.cypher.neo4j.values import ends_of, plain
 from circuit_atlas.cypher.schema import SCHEMA_VERSION
 from circuit_atlas.cypher.version import refuse_other_version
-
 from circuit_atlas.errors import StoreError
 
 if TYPE_CHECKING:

@@ -7,6 +7,7 @@ from typing import Any
 
 import neo4j
 import pyarrow as pa
+
 from circuit_atlas.cypher.rows import Pair
 from circuit_atlas.cypher.schema import LABEL_BY_NAME
 from circuit_atlas.cypher.statements import create_nodes, create_relationships

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from circuit_atlas.cypher.schema import LABEL_BY_NAME, RELATIONSHIP_BY_NAME
 from neo4j.graph import Node, Path, Relationship
+
+from circuit_atlas.cypher.schema import LABEL_BY_NAME, RELATIONSHIP_BY_NAME
 
 KeyOf = Callable[[str], str | None]
 """From the engine's own id of a node to its key."""

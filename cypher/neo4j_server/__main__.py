@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 
 from circuit_atlas.cypher.neo4j_server.server import Neo4jServer
-
 from circuit_atlas.errors import AtlasError
 
 

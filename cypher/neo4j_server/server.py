@@ -13,9 +13,9 @@ from types import TracebackType
 from typing import Self
 
 import neo4j
-from circuit_atlas.cypher.neo4j_server.jars import ensure_jars
 from neo4j.exceptions import AuthError, DriverError, Neo4jError
 
+from circuit_atlas.cypher.neo4j_server.jars import ensure_jars
 from circuit_atlas.errors import StoreError
 
 USER = "neo4j"
