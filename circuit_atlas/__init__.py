@@ -6,7 +6,7 @@ Importing this package loads neither torch nor a database engine; each public na
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from circuit_atlas._version import __version__
 
@@ -14,10 +14,30 @@ _HOMES = {
     "connect": "circuit_atlas.cypher",
     "discover": "circuit_atlas.ingest",
     "DiscoverSettings": "circuit_atlas.ingest",
+    "strongest_paths": "circuit_atlas.analysis",
+    "bottlenecks": "circuit_atlas.analysis",
+    "compare": "circuit_atlas.analysis",
+    "overlap_matrix": "circuit_atlas.analysis",
     "AtlasError": "circuit_atlas.errors",
 }
 
-__all__ = ["AtlasError", "DiscoverSettings", "__version__", "connect", "discover"]  # pyright: ignore
+if TYPE_CHECKING:
+    from circuit_atlas.analysis import bottlenecks, compare, overlap_matrix, strongest_paths
+    from circuit_atlas.cypher import connect
+    from circuit_atlas.errors import AtlasError
+    from circuit_atlas.ingest import DiscoverSettings, discover
+
+__all__ = [
+    "AtlasError",
+    "DiscoverSettings",
+    "__version__",
+    "bottlenecks",
+    "compare",
+    "connect",
+    "discover",
+    "overlap_matrix",
+    "strongest_paths",
+]
 
 
 def __getattr__(name: str) -> Any:

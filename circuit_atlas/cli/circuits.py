@@ -32,7 +32,7 @@ def circuits(
     database: DatabaseOption = None,
     version: VersionOption = False,
 ) -> None:
-    """List the circuits of a store: task, settings, sizes and faithfulness.
+    """List the circuits of a store, their sizes and faithfulness.
 
     Faithfulness is that of the largest node set measured (measured_nodes units, errors as the circuit says): 1 is the
     whole model, 0 the model with everything ablated. `show CIRCUIT` has the other sizes.

@@ -36,9 +36,9 @@ def copy(
     to_database: ToDatabaseOption = None,
     version: VersionOption = False,
 ) -> None:
-    """Copy circuits from one store into another: all, or those named.
+    """Copy circuits from one store into another.
 
-    A circuit that is there already is replaced. Each is copied whole, in one transaction.
+    All of them, or those named. A circuit that is there already is replaced. Each is copied whole, in one transaction.
 
     \b
       circuit-atlas copy atlas.lbug neo4j://localhost:7687

@@ -21,9 +21,9 @@ def delete(
     database: DatabaseOption = None,
     version: VersionOption = False,
 ) -> None:
-    """Remove one circuit with its nodes, edges and measurements, in one transaction.
+    """Remove one circuit from a store.
 
-    Features, dictionaries and the model stay: other circuits use them.
+    Its nodes, edges and measurements go with it, in one transaction. Features, dictionaries and the model stay: other circuits use them.
     """
     with change_store(store, database) as place:
         found = ask(place, "circuit", circuit=circuit).rows[0]

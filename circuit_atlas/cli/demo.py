@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def demo(store: StoreOption = None, database: DatabaseOption = None, version: VersionOption = False) -> None:
-    """Find the circuits of the shipped model's tasks, measure and compare them.
+    """Find, measure and compare the circuits of the shipped model.
 
     Takes 2 to 3 minutes on two cores. Each circuit is written as soon as it is found, so that Ctrl-C loses only the
     one at work; running it again replaces what is there.

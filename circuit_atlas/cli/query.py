@@ -20,7 +20,7 @@ QuestionArgument = Annotated[
     str | None,
     typer.Argument(
         metavar="[NAME|FILE|CYPHER]",
-        help="A query of the library, a file of Cypher (.cypher, .cql) or Cypher itself; without it, the library is listed.",
+        help="A query of the library, a file of Cypher (.cypher, .cql) or Cypher; without it, the library is listed.",
     ),
 ]
 ParamOption = Annotated[
@@ -49,7 +49,7 @@ def query(
     database: DatabaseOption = None,
     version: VersionOption = False,
 ) -> None:
-    """Ask the graph: a query of the library by name, a file of Cypher, or Cypher itself.
+    """Ask the graph: a query by name, a file of Cypher, or Cypher.
 
     Cypher of your own may read and nothing else. Its parameters are JSON where they can be (3, 0.5, true, [1,2]), else
     strings; those of a named query have the types that --explain shows.
@@ -110,10 +110,22 @@ def _answer(store: Store, question: str, params: dict[str, str], row_limit: int,
     if not _is_cypher(question) and not _is_file(question):
         return ask(store, question, **params)
     statement = question if _is_cypher(question) else _read(Path(question))
+    _demand_parameters(statement, params)
     values = {name: _value(text) for name, text in params.items()}
     table = store.cypher(statement, values, row_limit=row_limit, time_limit=time_limit)
+    if table.attrs.get("truncated"):
+        typer.echo(f"only the first {row_limit} rows; more with --row-limit", err=True)
     columns = tuple(str(name) for name in table.columns)
     return Answer(columns, [dict(zip(columns, values, strict=True)) for values in table.itertuples(index=False)])
+
+
+def _demand_parameters(statement: str, params: dict[str, str]) -> None:
+    """Refuse a statement whose parameters are not all given: an engine may take what is missing for null."""
+    from circuit_atlas.cypher.library.statement import Statement
+
+    missing = sorted(Statement(statement).parameters() - params.keys())
+    if missing:
+        raise QueryError(f"the query needs the parameter {missing[0]!r}; give it as --param {missing[0]}=VALUE")
 
 
 def _is_cypher(question: str) -> bool:

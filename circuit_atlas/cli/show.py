@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -32,7 +33,7 @@ def show(
     database: DatabaseOption = None,
     version: VersionOption = False,
 ) -> None:
-    """Show one circuit: settings, sizes, faithfulness, strongest features and what they fire on, strongest paths.
+    """Show one circuit: figures, strongest features and paths.
 
     Effects are in units of the metric. In the table of faithfulness, `errors` says what was done with the error nodes
     and `random` stands for circuits of as many random features with the same errors (mean of n of them).
@@ -65,14 +66,12 @@ def faithfulness_rows(measurements: Any) -> list[dict[str, Any]]:
     for row in measurements:
         key = (row["n_nodes"], row["node_threshold"], row["ablation"], row["errors"], row["kind"])
         groups.setdefault(key, []).append(row)
-    return [
-        dict(
-            zip(
-                MEASURED, (*key, len(rows), *(mean([row[name] for row in rows]) for name in MEASURED[-2:])), strict=True
-            )
-        )
-        for key, rows in groups.items()
-    ]
+    return [_mean_row(key, rows) for key, rows in groups.items()]
+
+
+def _mean_row(key: tuple[Any, ...], rows: Sequence[Any]) -> dict[str, Any]:
+    figures = (mean([row[name] for row in rows]) for name in ("faithfulness", "completeness"))
+    return dict(zip(MEASURED, (*key, len(rows), *figures), strict=True))
 
 
 def _features(store: Store, circuit: str, limit: int) -> None:

@@ -49,6 +49,12 @@ def test_cypher_as_it_is_typed_and_from_a_file(atlas: Command, store: str, tmp_p
     assert atlas("query", "strong.cypher", "-p", "least=0.9", "--format", "json", "--store", store) == typed
 
 
+def test_a_cut_answer_says_so(atlas: Command, store: str) -> None:
+    done = atlas("query", "MATCH (n:CircuitNode) RETURN n.id AS id ORDER BY id", "--row-limit", "3", "--store", store)
+    assert len(done.out.splitlines()) == 1 + 3
+    assert done.err == "only the first 3 rows; more with --row-limit\n"
+
+
 def test_query_lists_the_library_and_explains_without_a_store(atlas: Command) -> None:
     listed = atlas("query")
     assert listed.code == 0
