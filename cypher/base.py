@@ -74,6 +74,53 @@ class GraphStore(ABC):
 
         return run_named(self, name, params)
 
+    def cypher(
+        self,
+        statement: str,
+        params: Mapping[str, Any] | None = None,
+        *,
+        row_limit: int = 10_000,
+        time_limit: float = 30.0,
+    ) -> pd.DataFrame:
+        """Run a stranger's reading Cypher: checked, in the engine's read mode, with limits of rows and seconds.
+
+        Returns:
+            its rows; `attrs["truncated"]` says whether more than `row_limit` were there.
+
+        Raises:
+            QueryError: it does more than read, is no Cypher of the engine, or took longer than `time_limit`.
+
+        """
+        import pandas as pd
+
+        from circuit_atlas.cypher.guard import check_statement
+
+        result = self._read(check_statement(statement), params or {}, row_limit=row_limit, time_limit=time_limit)
+        frame = pd.DataFrame(result.rows, columns=result.columns)
+        frame.attrs["truncated"] = result.truncated
+        return frame
+
+    def read_circuit(self, circuit_id: str) -> CircuitRows:
+        """Return one circuit with everything it hangs on; rows in order of their keys.
+
+        Raises:
+            UnknownCircuitError: there is no such circuit.
+
+        """
+        from circuit_atlas.cypher.reading import read_circuit
+
+        return read_circuit(self, circuit_id)
+
+    def check(self) -> list[str]:
+        """Verify the graph against the schema; one line a problem, none where it is sound."""
+        from circuit_atlas.cypher.checks import problems
+
+        return [*self._foreign(), *problems(self)]
+
+    def _foreign(self) -> list[str]:
+        """What only an engine without tables can hold: labels and relationships that the schema does not have."""
+        return []
+
     def write(self, circuits: Sequence[CircuitRows], *, one_transaction: bool = False) -> None:
         """Write each circuit whole in one transaction (or all in one), replacing old ones; durable on return.
 

@@ -96,7 +96,7 @@ def _node_table(label: str, rows: Sequence[Row]) -> pa.Table:
 def _relationship_table(pair: Pair, rows: Sequence[Row], keys: Mapping[str, set[str]]) -> pa.Table:
     ends = [(row.get("from"), row.get("to")) for row in rows]
     if not LABEL_BY_NAME[pair.source].owned:
-        rows = list({end: row for end, row in zip(ends, rows, strict=True)}.values())
+        rows = list(dict(zip(ends, rows, strict=True)).values())
         ends = [(row.get("from"), row.get("to")) for row in rows]
     elif len(set(ends)) < len(ends):
         raise StoreError(f"{pair.type} {_first_repeated(ends)} comes twice in one write: one is enough")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from circuit_atlas.cypher.rows import Pair
 from circuit_atlas.cypher.schema import LABEL_BY_NAME, LABELS, RELATIONSHIPS, Label
 
@@ -56,3 +58,21 @@ def read_guards(label: Label) -> str:
 def returned_properties(variable: str, names: tuple[str, ...]) -> str:
     """A RETURN list of properties under their own names."""
     return ", ".join(f"{variable}.{name} AS `{name}`" for name in names)
+
+
+def create_nodes(label: str, columns: Iterable[str]) -> str:
+    """Nodes with new keys and these properties, from `$rows`."""
+    return f"UNWIND $rows AS row CREATE (:{label} {{{_from_row(columns)}}})"
+
+
+def create_relationships(pair: Pair, columns: Iterable[str]) -> str:
+    """Relationships between two labels with these properties, from `$rows`."""
+    properties = _from_row(name for name in columns if name not in ("from", "to"))
+    return (
+        f"UNWIND $rows AS row MATCH (a:{pair.source} {{id: row.`from`}}) MATCH (b:{pair.target} {{id: row.`to`}}) "
+        f"CREATE (a)-[:{pair.type}{f' {{{properties}}}' if properties else ''}]->(b)"
+    )
+
+
+def _from_row(names: Iterable[str]) -> str:
+    return ", ".join(f"{name}: row.{name}" for name in names)
