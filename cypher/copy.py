@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 LISTED = "MATCH (c:Circuit) RETURN c.id AS id, c.name AS name ORDER BY name"
 ORIGINS = (
-    "MATCH (d:Circuit)-[:DERIVED_FROM]->(c:Circuit) RETURN d.id AS derived, c.id AS origin ORDER BY derived, origin"
+    "MATCH (d:Circuit)-[:DERIVED_FROM]->(c:Circuit) RETURN d.id AS derived, c.id AS origin ORDER BY derived"
 )
 
 

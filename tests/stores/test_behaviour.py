@@ -17,10 +17,10 @@ EDGES = "MATCH (:CircuitNode)-[e:EDGE]->(:CircuitNode) RETURN count(e) AS edges"
 COUNT = "MATCH (n) RETURN count(n) AS nodes"
 
 
-def with_rows(rows: CircuitRows, label: str, **changes: Any) -> CircuitRows:
+def with_rows(rows: CircuitRows, of: str, **changes: Any) -> CircuitRows:
     """The circuit with properties of every node of a label changed."""
-    changed = [dict(row) | changes for row in rows.nodes[label]]
-    return dataclasses.replace(rows, nodes={**rows.nodes, label: changed})
+    changed = [dict(row) | changes for row in rows.nodes[of]]
+    return dataclasses.replace(rows, nodes={**rows.nodes, of: changed})
 
 
 def as_sets(rows: CircuitRows) -> dict[Any, list[tuple[Any, ...]]]:
@@ -159,7 +159,8 @@ def test_values_have_the_same_types_on_both_engines(both_stores: tuple[Store, St
     statement = (
         "MATCH p = (a:CircuitNode {kind: 'feature'})-[e:EDGE]->(b:CircuitNode) "
         "RETURN a, e, p, {node: b} AS map, collect(b.id) AS ids, count(*) AS n, sum(a.effect) AS total, "
-        "a.position AS position, a.effects AS effects, null AS nothing ORDER BY a.id, b.id"
+        "a.position AS position, a.effects AS effects, null AS nothing, "
+        "a.id AS source, b.id AS target ORDER BY source, target"
     )
     answers = []
     for store in both_stores:
