@@ -6,6 +6,7 @@ import ast
 import re
 import subprocess
 import sys
+import tomllib
 
 import pytest
 
@@ -60,6 +61,12 @@ def test_importing_the_package_loads_neither_torch_nor_an_engine() -> None:
 def test_importing_graph_and_analysis_in_whole_loads_no_torch() -> None:
     modules = [module_name(path) for path in python_files("cypher", "analysis") if not path.endswith("__main__.py")]
     assert not _loaded_by(modules) & RUNS_MODELS
+
+
+def test_the_distribution_names_every_package_once() -> None:
+    folders = {path.rpartition("/")[0] for path in python_files("circuit_atlas", *MAPPED)}
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]["packages"]
+    assert sorted(declared) == sorted(module_name(f"{folder}/__init__.py") for folder in folders)
 
 
 def _loaded_by(modules: list[str]) -> set[str]:
