@@ -6,18 +6,18 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from circuit_atlas.ingest.discover import DiscoveredCircuit, Plan, discover, load, plan
+    from circuit_atlas.ingest.discovery import DiscoveredCircuit, Plan, discover, load, plan
     from circuit_atlas.ingest.settings import DiscoverSettings, load_settings
 
 # Settings load without torch, so that a command line can describe them quickly.
 _HOMES = {
     "DiscoverSettings": "settings",
     "load_settings": "settings",
-    "DiscoveredCircuit": "discover",
-    "Plan": "discover",
-    "discover": "discover",
-    "load": "discover",
-    "plan": "discover",
+    "DiscoveredCircuit": "discovery",
+    "Plan": "discovery",
+    "discover": "discovery",
+    "load": "discovery",
+    "plan": "discovery",
 }
 
 __all__ = ["DiscoverSettings", "DiscoveredCircuit", "Plan", "discover", "load", "load_settings", "plan"]
