@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from circuit_atlas.cli.ask import ask
 from circuit_atlas.cli.names import unit_name
 from circuit_atlas.cli.options import CircuitArgument, DatabaseOption, StoreOption, VersionOption, read_store
-from circuit_atlas.cli.output import print_table
+from circuit_atlas.cli.output import print_frame, print_table, records
 
 if TYPE_CHECKING:
-    from circuit_atlas.cypher.store import Store
+    from circuit_atlas.analysis import Comparison
 
 
 class Level(StrEnum):
@@ -42,7 +41,7 @@ EdgeThresholdOption = Annotated[
 LimitOption = Annotated[int, typer.Option("--limit", min=1, help="How many units and how many edges each table shows.")]
 
 COUNTS = ("kind", "n_a", "n_b", "n_shared", "n_same_sign", "jaccard", "weighted_jaccard")
-PARTS = (("shared by both", True, True), ("only in a", True, False), ("only in b", False, True))
+PARTS = ("shared by both", "only in a", "only in b")
 
 
 def compare(
@@ -62,35 +61,38 @@ def compare(
     effect. Features at the first token of the input (which fire on everything) and errors are counted apart.
     Then the strongest units and edges that both have, that a has alone and that b has alone.
     """
+    from circuit_atlas import analysis
+
     with read_store(store, database) as place:
-        names = {side: ask(place, "circuit", circuit=name).rows[0]["name"] for side, name in (("a", a), ("b", b))}
-        typer.echo(f"a: {names['a']}\nb: {names['b']}")
-        params = {f"circuit_{side}": name for side, name in names.items()}
-        params |= {"level": level.value, "node_threshold": node_threshold}
-        _units(place, params, limit)
-        _edges(place, params | {"edge_threshold": edge_threshold}, limit)
-
-
-def _units(store: Store, params: dict[str, Any], limit: int) -> None:
+        found = analysis.compare(place, a, b, level.value, node_threshold, edge_threshold)
+    typer.echo(f"a: {found.a}\nb: {found.b}")
+    if len(found.settings):
+        typer.echo("\nsettings that differ")
+        print_frame(found.settings)
     typer.echo("\nunits")
-    print_table(COUNTS, ask(store, "overlap_nodes", **params).rows)
-    rows = [row | {"name": unit_name(row)} for row in ask(store, "compare_nodes", **params).rows]
-    _parts("units", ("name", "effect_a", "effect_b", "top_tokens", "promotes"), rows, limit)
-
-
-def _edges(store: Store, params: dict[str, Any], limit: int) -> None:
+    print_frame(found.nodes, COUNTS)
+    _units(found, limit)
     typer.echo("\nedges")
-    print_table(COUNTS, ask(store, "overlap_edges", **params).rows)
-    rows = [
-        row | {"edge": f"{unit_name(row, 'source_')} → {unit_name(row, 'target_')}"}
-        for row in ask(store, "compare_edges", **params).rows
-    ]
-    _parts("edges", ("edge", "weight_a", "weight_b"), rows, limit)
+    print_frame(found.edges, COUNTS)
+    _edges(found, limit)
 
 
-def _parts(what: str, columns: Sequence[str], rows: Sequence[dict[str, Any]], limit: int) -> None:
-    for title, in_a, in_b in PARTS:
-        found = [row for row in rows if (row["in_a"], row["in_b"]) == (in_a, in_b)]
-        typer.echo(f"\n{what} {title}: {len(found)}" + (f", the strongest {limit}" if len(found) > limit else ""))
-        if found:
-            print_table(columns, found[:limit])
+def _units(found: Comparison, limit: int) -> None:
+    columns = ("unit", "effect_a", "effect_b", "top_tokens", "promotes")
+    parts = (found.shared_units, found.units_only_a, found.units_only_b)
+    for title, part in zip(PARTS, parts, strict=True):
+        rows = [row | {"unit": unit_name(row)} for row in records(part)]
+        _part(f"units {title}", columns, rows, limit)
+
+
+def _edges(found: Comparison, limit: int) -> None:
+    parts = (found.shared_links, found.links_only_a, found.links_only_b)
+    for title, part in zip(PARTS, parts, strict=True):
+        rows = [row | {"edge": f"{unit_name(row, 'source_')} → {unit_name(row, 'target_')}"} for row in records(part)]
+        _part(f"edges {title}", ("edge", "weight_a", "weight_b"), rows, limit)
+
+
+def _part(title: str, columns: Sequence[str], rows: Sequence[dict[str, Any]], limit: int) -> None:
+    typer.echo(f"\n{title}: {len(rows)}" + (f", the strongest {limit}" if len(rows) > limit else ""))
+    if rows:
+        print_table(columns, rows[:limit])

@@ -44,16 +44,12 @@ def copy(
       circuit-atlas copy atlas.lbug neo4j://localhost:7687
       circuit-atlas copy atlas.lbug other.lbug --circuit agreement_simple --circuit ioi
     """
+    from circuit_atlas.cypher.copy import copy as copy_circuits
+
     if context.obj is not None:
         raise SettingsError("copy names its stores as FROM and TO; leave --store out")
     with read_store(source, from_database) as origin:
-        wanted = [ask(origin, "circuit", circuit=name).rows[0] for name in circuit or ()]
-        wanted = wanted or list(ask(origin, "circuits").rows)
-        with (
-            change_store(target, to_database, create=True) as place,
-            reporter().task("copying circuits", len(wanted)) as advance,
-        ):
-            for row in wanted:
-                place.write([origin.read_circuit(row["id"])])
-                advance(1)
-            typer.echo(f"copied {len(wanted)} circuits from {origin.url} to {place.url}")
+        wanted = [ask(origin, "circuit", circuit=name).rows[0]["name"] for name in circuit] if circuit else None
+        with change_store(target, to_database, create=True) as place:
+            copied = copy_circuits(origin, place, wanted, reporter=reporter())
+            typer.echo(f"copied {len(copied)} circuits from {origin.url} to {place.url}")

@@ -23,7 +23,8 @@ def delete(
 ) -> None:
     """Remove one circuit from a store.
 
-    Its nodes, edges and measurements go with it, in one transaction. Features, dictionaries and the model stay: other circuits use them.
+    Its nodes, edges and measurements go with it, in one transaction. Features, dictionaries and the model stay, for
+    other circuits use them.
     """
     with change_store(store, database) as place:
         found = ask(place, "circuit", circuit=circuit).rows[0]

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
 from circuit_atlas.cli.ask import ask
 from circuit_atlas.cli.headline import COLUMNS, headline
 from circuit_atlas.cli.options import DatabaseOption, StoreOption, VersionOption, change_store
-from circuit_atlas.cli.output import print_table
+from circuit_atlas.cli.output import print_table, records
 from circuit_atlas.cli.quiet import silence_libraries
 from circuit_atlas.cli.reporting import reporter
 
@@ -66,31 +66,31 @@ def _discover_all(store: Store) -> list[str]:
 
 
 def _say_circuits(store: Store, names: Sequence[str]) -> None:
+    from circuit_atlas.analysis import faithfulness_table
+
     rows = []
     for name in names:
         circuit = ask(store, "circuit", circuit=name).rows[0]
-        rows.append(circuit | headline(ask(store, "measurements", circuit=name).rows))
+        rows.append(circuit | headline(records(faithfulness_table(store, name))))
     print_table(("name", "n_nodes", "n_edges", "accuracy", *COLUMNS), rows)
     typer.echo(
-        "\nfaithfulness on held-out examples: 1 is the whole model, 0 the model with every unit at its mean.\n"
-        "Kept were `kept` units, of about `of_active` active on one example; `without_errors` leaves the error units\n"
-        "out, `random` is the mean of random circuits as large with the same errors."
+        "\nfaithfulness on held-out examples, with its 95 % interval: 1 is the whole model, 0 every unit at its mean.\n"
+        "`kept` units were left, of about `of_active` active on one example. `random_95` is the 95th percentile of\n"
+        "random circuits as large with the same error units; `without_errors` leaves the error units out."
     )
 
 
 def _say_overlap(store: Store, names: Sequence[str]) -> None:
-    pairs = {(r["circuit_a"], r["circuit_b"]): r["weighted_jaccard"] for r in ask(store, "overlap_all_nodes").rows}
+    from circuit_atlas.analysis import overlap_matrix
+
+    shares = overlap_matrix(store, measure="weighted_jaccard").to_dict("index")
     typer.echo("\nwhat they share: features of both over features of either, weighted by absolute effect\n")
-    numbered = {name: str(number) for number, name in enumerate(names, start=1)}
-    rows: list[dict[str, Any]] = []
-    for name, number in numbered.items():
-        shared = {n: _share(pairs, name, other) for other, n in numbered.items()}
-        rows.append({"": number, "circuit": name} | shared)
-    print_table(("", "circuit", *numbered.values()), rows)
-
-
-def _share(pairs: dict[tuple[str, str], float], one: str, other: str) -> float:
-    return 1.0 if one == other else round(pairs.get((one, other), pairs.get((other, one), 0.0)), 2)
+    numbers = {name: str(number) for number, name in enumerate(names, start=1)}
+    rows = [
+        {"": number, "circuit": name} | {n: round(float(shares[name][other]), 2) for other, n in numbers.items()}
+        for name, number in numbers.items()
+    ]
+    print_table(("", "circuit", *numbers.values()), rows)
 
 
 def _say_next(names: Sequence[str], store: str | None) -> None:

@@ -8,35 +8,34 @@ from typing import Any
 SHARE = 0.25
 """A circuit that counts as small: at most this share of the units active on one example."""
 
-COLUMNS = ("kept", "of_active", "faithfulness", "without_errors", "random")
+COLUMNS = ("kept", "of_active", "faithfulness", "low", "high", "random_95", "without_errors")
 
 
-def headline(measurements: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return the figures of the largest measured node set that is small, or of the smallest where none is.
+def headline(measured: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the figures of the largest node set that is small, or of the smallest where none is.
 
-    `kept` units of the `of_active` that are active on one example; faithfulness of the circuit, of it without its
-    errors, and the mean of random circuits with the same errors. All None where nothing was measured.
+    Args:
+        measured: rows of `analysis.faithfulness_table`.
+
+    Returns:
+        `kept` units of the `of_active` that are active on one example; faithfulness, its interval, the 95th percentile
+        of random circuits, and faithfulness without errors; all None where nothing was measured.
+
     """
-    circuits = [m for m in measurements if m["kind"] == "circuit" and m["errors"] == "default"]
+    circuits = [m for m in measured if m["errors"] == "default"]
     if not circuits:
         return dict.fromkeys(COLUMNS)
     small = [m for m in circuits if m["n_nodes"] <= SHARE * m["n_active"]]
     chosen = max(small, key=_size) if small else min(circuits, key=_size)
-    beside = [m for m in measurements if m["node_threshold"] == chosen["node_threshold"]]
+    same = [m for m in measured if m["node_threshold"] == chosen["node_threshold"]]
+    without = [m["faithfulness"] for m in same if m["errors"] == "remove"]
     return {
         "kept": chosen["n_nodes"],
         "of_active": round(chosen["n_active"]),
-        "faithfulness": chosen["faithfulness"],
-        "without_errors": mean([m["faithfulness"] for m in beside if m["errors"] == "remove"]),
-        "random": mean([m["faithfulness"] for m in beside if m["kind"] == "random"]),
+        **{name: chosen[name] for name in ("faithfulness", "low", "high", "random_95")},
+        "without_errors": without[0] if without else None,
     }
 
 
-def _size(measurement: Mapping[str, Any]) -> int:
-    return int(measurement["n_nodes"])
-
-
-def mean(values: Sequence[float | None]) -> float | None:
-    """Return the mean of the values that are there, None where none is."""
-    known = [value for value in values if value is not None]
-    return sum(known) / len(known) if known else None
+def _size(measured: Mapping[str, Any]) -> int:
+    return int(measured["n_nodes"])

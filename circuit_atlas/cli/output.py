@@ -11,9 +11,12 @@ import sys
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from circuit_atlas.errors import SettingsError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Row = Mapping[str, Any]
 
@@ -132,14 +135,25 @@ def token(text: str) -> str:
     return shown or "''"
 
 
-def print_table(columns: Sequence[str], rows: Sequence[Row], *, title: str = "") -> None:
+def print_table(columns: Sequence[str], rows: Sequence[Row]) -> None:
     """Print aligned columns; on a terminal they fit its width, in a pipe nothing is cut."""
-    if title:
-        print(title)
     if sys.stdout.isatty():
         _rich_table(columns, rows)
     else:
         sys.stdout.write(_table_text(columns, rows))
+
+
+def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the rows of a table of pandas as plain values."""
+    columns = [str(name) for name in frame.columns]
+    return [
+        dict(zip(columns, map(plain_value, values), strict=True)) for values in frame.itertuples(index=False, name=None)
+    ]
+
+
+def print_frame(frame: pd.DataFrame, columns: Sequence[str] | None = None) -> None:
+    """Print a table of pandas, or some of its columns."""
+    print_table(columns or [str(name) for name in frame.columns], records(frame))
 
 
 def _rich_table(columns: Sequence[str], rows: Sequence[Row]) -> None:

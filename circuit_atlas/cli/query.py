@@ -10,7 +10,7 @@ import typer
 
 from circuit_atlas.cli.ask import Answer, ask
 from circuit_atlas.cli.options import DatabaseOption, FormatOption, OutputOption, StoreOption, VersionOption, read_store
-from circuit_atlas.cli.output import choose_format, emit
+from circuit_atlas.cli.output import choose_format, emit, records
 from circuit_atlas.errors import QueryError
 
 if TYPE_CHECKING:
@@ -115,8 +115,7 @@ def _answer(store: Store, question: str, params: dict[str, str], row_limit: int,
     table = store.cypher(statement, values, row_limit=row_limit, time_limit=time_limit)
     if table.attrs.get("truncated"):
         typer.echo(f"only the first {row_limit} rows; more with --row-limit", err=True)
-    columns = tuple(str(name) for name in table.columns)
-    return Answer(columns, [dict(zip(columns, values, strict=True)) for values in table.itertuples(index=False)])
+    return Answer(tuple(str(name) for name in table.columns), records(table))
 
 
 def _demand_parameters(statement: str, params: dict[str, str]) -> None:

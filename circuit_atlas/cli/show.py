@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from circuit_atlas.cli.ask import ask
-from circuit_atlas.cli.headline import mean
 from circuit_atlas.cli.names import unit_name
 from circuit_atlas.cli.options import CircuitArgument, DatabaseOption, StoreOption, VersionOption, read_store
-from circuit_atlas.cli.output import cell, print_table
+from circuit_atlas.cli.output import cell, print_frame, print_table
 
 if TYPE_CHECKING:
     from circuit_atlas.cypher.store import Store
@@ -23,7 +21,10 @@ SETTINGS = (
     "outer_gradient", "node_floor", "edge_floor", "n_nodes", "n_edges", "n_examples", "n_items", "split", "seed",
     "metric_clean", "metric_patch", "accuracy", "right_sign", "created_at", "code_version",
 )  # fmt: skip
-MEASURED = ("n_nodes", "node_threshold", "ablation", "errors", "kind", "n", "faithfulness", "completeness")
+MEASURED = (
+    "errors", "n_nodes", "n_active", "node_threshold", "faithfulness", "low", "high", "n_random", "random_95",
+    "completeness",
+)  # fmt: skip
 
 
 def show(
@@ -35,8 +36,10 @@ def show(
 ) -> None:
     """Show one circuit: figures, strongest features and paths.
 
-    Effects are in units of the metric. In the table of faithfulness, `errors` says what was done with the error nodes
-    and `random` stands for circuits of as many random features with the same errors (mean of n of them).
+    Effects are in units of the metric. In the table of faithfulness, errors says whether error units are left as the
+    circuit says (default) or removed; n_nodes of the n_active units on an average example are kept; low and high are
+    the 95 % bootstrap interval; random_95 is the 95th percentile of n_random circuits of as many random features with
+    the same errors.
     """
     with read_store(store, database) as place:
         found = ask(place, "circuit", circuit=circuit).rows[0]
@@ -52,26 +55,14 @@ def show(
 
 
 def _faithfulness(store: Store, circuit: str) -> None:
-    rows = faithfulness_rows(ask(store, "measurements", circuit=circuit).rows)
-    typer.echo("\nfaithfulness (1: as the whole model, 0: as with everything ablated)")
-    if rows:
-        print_table(MEASURED, rows)
+    from circuit_atlas.analysis import faithfulness_table
+
+    table = faithfulness_table(store, circuit)
+    typer.echo("\nfaithfulness on held-out examples (1: as the whole model, 0: as with every unit ablated)")
+    if len(table):
+        print_frame(table, MEASURED)
     else:
         typer.echo("  not measured")
-
-
-def faithfulness_rows(measurements: Any) -> list[dict[str, Any]]:
-    """Put random circuits of one size and setting into one row, their mean; `n` says of how many."""
-    groups: dict[tuple[Any, ...], list[Any]] = {}
-    for row in measurements:
-        key = (row["n_nodes"], row["node_threshold"], row["ablation"], row["errors"], row["kind"])
-        groups.setdefault(key, []).append(row)
-    return [_mean_row(key, rows) for key, rows in groups.items()]
-
-
-def _mean_row(key: tuple[Any, ...], rows: Sequence[Any]) -> dict[str, Any]:
-    figures = (mean([row[name] for row in rows]) for name in ("faithfulness", "completeness"))
-    return dict(zip(MEASURED, (*key, len(rows), *figures), strict=True))
 
 
 def _features(store: Store, circuit: str, limit: int) -> None:
@@ -86,5 +77,5 @@ def _paths(store: Store, circuit: str, limit: int) -> None:
 
     table = strongest_paths(store, circuit, k=limit)
     typer.echo("\nstrongest paths to the metric (strength in its units)")
-    columns = [str(name) for name in table.columns]
-    print_table(columns, [dict(zip(columns, row, strict=True)) for row in table.itertuples(index=False)])
+    columns = ("strength", "approximate", "path")
+    print_frame(table, columns)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import signal
@@ -80,11 +81,10 @@ def test_is_one_line_and_exit_code_2(
     atlas_here: Command,
     store: str,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.chdir(tmp_path)
     before = [] if "--store" in arguments else ["--store", store]
-    refused(atlas_here(*before, *arguments), *culprits)
+    with contextlib.chdir(tmp_path):
+        refused(atlas_here(*before, *arguments), *culprits)
     with connect(store, read_only=True) as place:
         assert len(place.rows(CIRCUITS)) == 3
 
@@ -138,7 +138,7 @@ def test_another_model_under_a_known_name(atlas_here: Command, store: str, tmp_p
     refused(atlas_here("copy", other, store), "toy", "--model-id")
 
 
-def test_a_locked_store(atlas_here: Command, store: str) -> None:
+def test_a_locked_store(atlas: Command, store: str) -> None:
     holding = (
         "import sys, time, ladybug; d = ladybug.Database(sys.argv[1]); c = ladybug.Connection(d); "
         "print('held', flush=True); time.sleep(60)"
@@ -147,7 +147,8 @@ def test_a_locked_store(atlas_here: Command, store: str) -> None:
         try:
             assert holder.stdout is not None
             holder.stdout.readline()
-            refused(atlas_here("delete", "sva", "--yes", "--store", store), "small.lbug")
+            done = atlas("delete", "sva", "--yes", "--store", store, CIRCUIT_ATLAS_WAIT="1")
+            refused(done, "small.lbug")
         finally:
             holder.kill()
 
