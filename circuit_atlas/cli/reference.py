@@ -16,8 +16,8 @@ _HEAD = """\
 Written from the commands' own help by `python -m circuit_atlas.cli.reference > docs/command-line.md`.
 
 Every command takes `--store` (before or after its name): `ladybug:PATH` or a plain path for the embedded engine,
-`neo4j://`, `bolt://` or `neo4j+s://` for a server. Without it the store is the one that `CIRCUIT_ATLAS_STORE` names, else
-`./atlas.lbug`.
+`neo4j://`, `bolt://` or `neo4j+s://` for a server. Without it the store is the one that `CIRCUIT_ATLAS_STORE` names,
+else `./atlas.lbug`.
 
 Results go to standard output, progress and messages to standard error. In a pipe tables are not cut to a width and
 nothing is coloured; `NO_COLOR` is respected on a terminal too.
@@ -25,7 +25,7 @@ nothing is coloured; `NO_COLOR` is respected on a terminal too.
 | exit code | means |
 |---|---|
 | 0 | it held |
-| 2 | something you can mend, said in one line on standard error; also after Ctrl-C: every circuit already written stays |
+| 2 | something you can mend, said in one line on standard error; also Ctrl-C: every circuit already written stays |
 | 1 | a defect of ours, said in one line; `CIRCUIT_ATLAS_DEBUG=1` shows the traceback of any error |
 
 | variable | means |
@@ -46,9 +46,9 @@ def page() -> str:
 def _command(name: str, command: Any) -> Iterator[str]:
     yield f"## {name}\n"
     yield _prose(command.help)
-    for argument in (p for p in command.params if p.param_type_name == "argument"):
-        yield f"- `{argument.metavar}`: {argument.help}"
-    yield ""
+    arguments = [p for p in command.params if p.param_type_name == "argument"]
+    if arguments:
+        yield "\n".join(f"- `{argument.metavar}`: {argument.help}" for argument in arguments) + "\n"
     yield "| option | meaning |\n|---|---|"
     for option in (p for p in command.params if p.param_type_name == "option"):
         yield f"| `{', '.join(option.opts)}` | {_cell(option)} |"

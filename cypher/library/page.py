@@ -12,13 +12,15 @@ from circuit_atlas.cypher.library.query import Query
 _HEAD = """\
 # The query library
 
-Written from the heads of the files in `cypher/queries` by `python -m circuit_atlas.cypher.library.page > docs/queries.md`.
+Written from the heads of the files in `cypher/queries` by
+`python -m circuit_atlas.cypher.library.page > docs/queries.md`.
 
-Run one by `circuit-atlas query NAME -p PARAMETER=VALUE`, or `store.query("NAME", PARAMETER=VALUE)` for a DataFrame. Every
-query gives the same rows, types and order on both engines. `circuit-atlas query NAME --explain` shows its Cypher too.
+Run one by `circuit-atlas query NAME -p PARAMETER=VALUE`, or `store.query("NAME", PARAMETER=VALUE)` for a DataFrame.
+Every query gives the same rows, types and order on both engines. `circuit-atlas query NAME --explain` shows its Cypher
+too.
 
-A parameter of type `circuit` takes a circuit's name, its key, its task where one circuit explains it, or a unique start of
-its name.
+A parameter of type `circuit` takes a circuit's name, its key, its task where one circuit explains it, or a unique start
+of its name.
 """
 
 
