@@ -324,11 +324,12 @@ def plan(settings: DiscoverSettings) -> Plan:
     """Load everything, time one batch of node effects, and say what the whole would cost; nothing is written."""
     loaded = load(settings)
     data = read_data(settings, loaded.model.tokenizer)
-    train = batches(data.train, settings.batch_size, loaded.model.device)
     metric: Metric = LogitDifference() if data.train[0].patch is not None else NegativeLogit()
+    first = _first_batch(data.train, settings.batch_size)
+    timed = batches(first, settings.batch_size, loaded.model.device)
     start = time.perf_counter()
-    attribute_nodes(Subject(loaded.model, loaded.suite.dictionaries, metric), train[:1], settings, Silent())
-    seconds = (time.perf_counter() - start) * len(data.train) / len(train[0].clean)
+    attribute_nodes(Subject(loaded.model, loaded.suite.dictionaries, metric), timed, settings, Silent())
+    seconds = (time.perf_counter() - start) * len(data.train) / len(first)
     model = loaded.model
     widths = sorted({d.d_sae for d in loaded.suite.dictionaries.values()})
     return Plan(
@@ -337,8 +338,13 @@ def plan(settings: DiscoverSettings) -> Plan:
             f"dictionaries  {loaded.suite.name}: {len(loaded.suite.sites)} sites, "
             f"{' or '.join(map(str, widths))} features each",
             f"examples      {len(data.train)} to attribute over, {len(data.held_out)} held out to measure on",
-            f"node effects  {settings.method}, about {seconds:.0f} s (one batch of {len(train[0].clean)} was timed)",
+            f"node effects  {settings.method}, about {seconds:.0f} s (one batch of {len(first)} was timed)",
             f"stored        at most {settings.max_nodes:,} nodes and {settings.max_edges:,} edges",
             "nothing was written",
         ]
     )
+
+
+def _first_batch(examples: Sequence[TokenExample], size: int) -> list[TokenExample]:
+    """Return the first examples that are equally long, at most `size` of them: what one batch holds."""
+    return [e for e in examples if len(e.clean) == len(examples[0].clean)][:size]

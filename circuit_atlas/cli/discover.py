@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
 from inspect import Parameter
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from circuit_atlas.cli.options import DatabaseOption, StoreOption, VersionOption, change_store
+from circuit_atlas.cli.output import cell
 from circuit_atlas.cli.quiet import silence_libraries
 from circuit_atlas.cli.reporting import reporter
 from circuit_atlas.cli.settings_options import settings_parameters
@@ -67,8 +69,15 @@ def _discover(settings: DiscoverSettings, store: str | None, database: str | Non
         circuit = run(settings, store=place, reporter=reporter())
         typer.echo(f"wrote {circuit.name} to {place.url}")
     for name, value in circuit.summary.items():
-        typer.echo(f"  {name}: {value}")
+        typer.echo(f"  {name + ':':<14}{_figure(value)}")
     typer.echo(f"next: circuit-atlas show '{circuit.name}'")
+
+
+def _figure(value: Any) -> str:
+    """Show a figure; of several sizes of one circuit, each with its size."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{cell(figure)} ({size} nodes)" for size, figure in value.items())
+    return cell(value)
 
 
 def _signature() -> inspect.Signature:

@@ -11,6 +11,8 @@ from tests.cli.conftest import Command
 from tests.cli.test_bad_input import refused
 from tests.cli.toy import D_MODEL, PAIRS, make_dictionaries, make_examples, make_model, pair
 
+GOOD = [pair(*texts) for texts in PAIRS]
+
 
 @pytest.fixture(scope="module")
 def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -45,13 +47,13 @@ def test_the_same_without_mistake_works(atlas_here: Command, toy: Path, tmp_path
 
 
 def test_a_dry_run_says_what_it_would_do_and_writes_nothing(atlas_here: Command, toy: Path, tmp_path: Path) -> None:
-    done = atlas_here(*arguments(toy, tmp_path / "atlas.lbug"), "--dry-run")
+    mixed = [*GOOD, *(pair(f"near {clean}", f"near {patch}") for clean, patch in PAIRS)]
+    examples = make_examples(tmp_path / "examples.jsonl", mixed)
+    done = atlas_here(*arguments(toy, tmp_path / "atlas.lbug", examples=examples, positions="sum"), "--dry-run")
     assert (done.code, done.err) == (0, "")
-    assert done.out
+    assert "6 to attribute over, 2 held out" in done.out
     assert not (tmp_path / "atlas.lbug").exists()
 
-
-GOOD = [pair(*texts) for texts in PAIRS]
 
 EXAMPLES: dict[str, tuple[list[str], tuple[str, ...]]] = {
     "empty file": ([], ("examples.jsonl", "empty")),
