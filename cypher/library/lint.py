@@ -192,7 +192,7 @@ def _edge_filter(statement: Statement) -> Iterator[Finding]:
         if len(relationships) > 1 and named:
             message = (
                 f"a condition on {named[0]!r} inside a longer pattern lets wrong rows through in LadybugDB; "
-                "end the pattern before it, WITH its node, and MATCH on from there"
+                "pass it on by WITH and put the condition after that"
             )
             yield Finding("edge-filter", statement.line(clause.start), message)
 

@@ -25,11 +25,11 @@
 // column target_label: string or null | downstream end: the feature's short name
 // column weight: float [units of the metric] | indirect effect through this edge alone, signed
 // column weight_se: float [units of the metric] | its standard error over distinct items
-MATCH (c:Circuit)-[:HAS_NODE]->(s:CircuitNode)
-WHERE c.name = $circuit AND abs(s.effect) > $node_threshold
-WITH s
-MATCH (s)-[e:EDGE]->(d:CircuitNode)
-WHERE abs(e.weight) > $edge_threshold AND (d.kind = 'target' OR abs(d.effect) > $node_threshold)
+MATCH (c:Circuit)-[:HAS_NODE]->(s:CircuitNode)-[e:EDGE]->(d:CircuitNode)
+WHERE c.name = $circuit
+WITH s, e, d
+WHERE abs(e.weight) > $edge_threshold AND abs(s.effect) > $node_threshold
+  AND (d.kind = 'target' OR abs(d.effect) > $node_threshold)
 OPTIONAL MATCH (s)-[:INSTANCE_OF]->(f:Feature)
 OPTIONAL MATCH (d)-[:INSTANCE_OF]->(g:Feature)
 RETURN s.id AS source_id, s.kind AS source_kind, s.component AS source_component, s.layer AS source_layer,

@@ -14,12 +14,11 @@
 // column absolute_weight: float [units of the metric] | their absolute weights, summed
 // column first_layer: integer | the first layer whose units receive it
 // column last_layer: integer | the last layer whose units receive it
-MATCH (c:Circuit)-[:HAS_NODE]->(s:CircuitNode)
-WHERE c.name = $circuit AND abs(s.effect) > $node_threshold
-WITH s
-MATCH (s)-[e:EDGE]->(d:CircuitNode)
+MATCH (c:Circuit)-[:HAS_NODE]->(s:CircuitNode)-[e:EDGE]->(d:CircuitNode)
+WHERE c.name = $circuit
+WITH s, e, d
 WHERE s.position <> d.position AND d.kind <> 'target' AND abs(e.weight) > $edge_threshold
-  AND abs(d.effect) > $node_threshold
+  AND abs(s.effect) > $node_threshold AND abs(d.effect) > $node_threshold
 RETURN s.position AS source_position, min(s.role) AS source_role, d.position AS target_position,
        min(d.role) AS target_role, count(e) AS n_edges, coalesce(sum(e.weight), 0.0) AS weight,
        coalesce(sum(abs(e.weight)), 0.0) AS absolute_weight, min(d.layer) AS first_layer, max(d.layer) AS last_layer

@@ -19,10 +19,9 @@
 // column label: string or null | the feature's short name
 // column weight: float [units of the metric] | indirect effect through the edge between them alone, signed
 // column effect: float [units of the metric] | indirect effect of the neighbour, signed
-MATCH (c:Circuit)-[:HAS_NODE]->(s:CircuitNode)
+MATCH (c:Circuit)-[:HAS_NODE]->(s:CircuitNode)-[e:EDGE]->(d:CircuitNode)
 WHERE c.name = $circuit
-WITH s, c.id + '/' + $node AS whole, c.id + '/' + $node + '/' AS start
-MATCH (s)-[e:EDGE]->(d:CircuitNode)
+WITH s, e, d, c.id + '/' + $node AS whole, c.id + '/' + $node + '/' AS start
 WHERE abs(e.weight) > $edge_threshold
 WITH s, d, e.weight AS weight, (s.id = whole OR s.id STARTS WITH start) AS leaves,
      (d.id = whole OR d.id STARTS WITH start) AS enters

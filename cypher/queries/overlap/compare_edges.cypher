@@ -27,8 +27,9 @@
 // column in_a: boolean | whether weight_a is above the threshold
 // column in_b: boolean | whether weight_b is above the threshold
 MATCH (c:Circuit)-[:HAS_NODE]->(s:CircuitNode)-[e:EDGE]->(d:CircuitNode)
-WHERE (c.name = $circuit_a OR c.name = $circuit_b) AND abs(s.effect) > $node_threshold
-  AND (d.kind = 'target' OR abs(d.effect) > $node_threshold)
+WHERE c.name = $circuit_a OR c.name = $circuit_b
+WITH c, s, e, d
+WHERE abs(s.effect) > $node_threshold AND (d.kind = 'target' OR abs(d.effect) > $node_threshold)
 WITH c.model_id AS model, c.suite AS suite,
      CASE WHEN s.kind = 'error' OR d.kind = 'error' THEN 'error'
           WHEN s.is_first_token OR (d.is_first_token AND d.kind = 'feature') THEN 'first_token'
