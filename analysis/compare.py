@@ -30,8 +30,8 @@ class Comparison:
         settings: the settings that differ, columns setting, a, b.
         nodes: counts and weighted figures by kind of unit (query `overlap_nodes`).
         edges: the same for edges (query `overlap_edges`).
-        units: every unit of either circuit with its effect in each, strongest first (query `compare_nodes`).
-        links: every edge of either circuit with its weight in each, strongest first (query `compare_edges`).
+        units: units of either circuit with their effect in each, strongest first (query `compare_nodes`).
+        links: edges of either circuit with their weight in each, strongest first (query `compare_edges`).
 
     """
 
@@ -76,7 +76,13 @@ class Comparison:
 
 
 def compare(
-    store: Store, a: str, b: str, level: str = "feature", node_threshold: float = 0.0, edge_threshold: float = 0.0
+    store: Store,
+    a: str,
+    b: str,
+    level: str = "feature",
+    node_threshold: float = 0.0,
+    edge_threshold: float = 0.0,
+    limit: int = 1000,
 ) -> Comparison:
     """Compare two circuits of one model and one set of dictionaries.
 
@@ -87,6 +93,7 @@ def compare(
         level: feature (positions pooled by signed sum), role, or position (one template only).
         node_threshold: units of larger absolute pooled effect (of edges: ends of larger absolute effect).
         edge_threshold: edges of larger absolute pooled weight (units of the metric).
+        limit: at most so many units, and so many edges, are listed; the counts are of all.
 
     Raises:
         UnknownCircuitError: there is no such circuit.
@@ -108,8 +115,8 @@ def compare(
         settings=_differing(one, other),
         nodes=store.query("overlap_nodes", **pair),
         edges=store.query("overlap_edges", **pair, edge_threshold=edge_threshold),
-        units=store.query("compare_nodes", **pair),
-        links=store.query("compare_edges", **pair, edge_threshold=edge_threshold),
+        units=store.query("compare_nodes", **pair, limit=limit),
+        links=store.query("compare_edges", **pair, edge_threshold=edge_threshold, limit=limit),
     )
 
 

@@ -77,7 +77,7 @@ _PATTERNS: tuple[tuple[str, str, str], ...] = (
     ("unbounded-path", r"\*\s*(?:\d+\s*\.\.)?\s*\]", "a variable-length pattern needs an upper bound: *1..4"),
     (
         "percentile",
-        r"\bpercentile(?:Cont|Disc)\s*\((?:[^()]|\([^()]*\))*,\s*(?![\d.]+\s*\))",
+        r"\bpercentile(?:Cont|Disc)\s*\((?:[^()]|\([^()]*\))*,(?!\s*[\d.]+\s*\))",
         "a percentile takes a literal, such as 0.5",
     ),
     *((f"otherwise-{name}", rf"(?<!\.)\b{name}\s*\(", f"{name}() {why}") for name, why in _OTHERWISE.items()),
@@ -181,6 +181,30 @@ def _unique_order(statement: Statement, key: Sequence[str]) -> Iterator[Finding]
         yield Finding("unique-order", statement.line(last.start), message)
 
 
+def _edge_filter(statement: Statement) -> Iterator[Finding]:
+    """`(c)-[:A]->(s)-[e:B]->(d) WHERE e.x > 1` lets wrong rows through in LadybugDB 0.22 where it starts from d."""
+    for clause in statement.clauses:
+        if not clause.word.endswith("MATCH"):
+            continue
+        pattern, _, condition = re.sub(r"\bWHERE\b", "\0", clause.body, count=1, flags=re.IGNORECASE).partition("\0")
+        relationships = re.findall(r"-\s*\[\s*(\w*)[^\]]*\]\s*-", pattern)
+        named = [name for name in relationships if name and re.search(rf"\b{name}\.", condition)]
+        if len(relationships) > 1 and named:
+            message = (
+                f"a condition on {named[0]!r} inside a longer pattern lets wrong rows through in LadybugDB; "
+                "pass it on by WITH and put the condition after that"
+            )
+            yield Finding("edge-filter", statement.line(clause.start), message)
+
+
+def _union(statement: Statement) -> Iterator[Finding]:
+    """ORDER BY after a UNION orders its last part alone."""
+    for clause in statement.clauses:
+        if clause.word.startswith("UNION"):
+            message = "the rows of a UNION cannot be ordered as a whole; match several labels, or ask twice"
+            yield Finding("union-order", statement.line(clause.start), message)
+
+
 def _ends_in_id(clause: Clause) -> bool:
     if not clause.order_by:
         return False
@@ -193,4 +217,6 @@ _RULES: tuple[Callable[[Statement], Iterator[Finding]], ...] = (
     _order_without_limit,
     _aggregate_after_limit,
     _sums,
+    _union,
+    _edge_filter,
 )

@@ -11,7 +11,9 @@
 // column weight_se: float [units of the metric] | its standard error over distinct items
 // column exact_weight: float [units of the metric] | the same measured by intervention, where it was
 MATCH (c:Circuit)-[:HAS_NODE]->(s:CircuitNode)-[e:EDGE]->(d:CircuitNode)
-WHERE c.name = $circuit AND abs(e.weight) > $edge_threshold AND abs(s.effect) > $node_threshold
+WHERE c.name = $circuit
+WITH s, e, d
+WHERE abs(e.weight) > $edge_threshold AND abs(s.effect) > $node_threshold
   AND (d.kind = 'target' OR abs(d.effect) > $node_threshold)
 RETURN s.id AS source, d.id AS target, e.weight AS weight, e.weight_se AS weight_se, e.exact_weight AS exact_weight
 ORDER BY abs(weight) DESC, source, target

@@ -26,7 +26,9 @@
 // column weight: float [units of the metric] | indirect effect through this edge alone, signed
 // column weight_se: float [units of the metric] | its standard error over distinct items
 MATCH (c:Circuit)-[:HAS_NODE]->(s:CircuitNode)-[e:EDGE]->(d:CircuitNode)
-WHERE c.name = $circuit AND abs(e.weight) > $edge_threshold AND abs(s.effect) > $node_threshold
+WHERE c.name = $circuit
+WITH s, e, d
+WHERE abs(e.weight) > $edge_threshold AND abs(s.effect) > $node_threshold
   AND (d.kind = 'target' OR abs(d.effect) > $node_threshold)
 OPTIONAL MATCH (s)-[:INSTANCE_OF]->(f:Feature)
 OPTIONAL MATCH (d)-[:INSTANCE_OF]->(g:Feature)

@@ -20,8 +20,10 @@
 // column weight: float [units of the metric] | indirect effect through this edge alone, signed
 // column error_effect: float [units of the metric] | indirect effect of the error, signed
 MATCH (c:Circuit)-[:HAS_NODE]->(s:CircuitNode)-[e:EDGE]->(d:CircuitNode)
-WHERE c.name = $circuit AND d.kind = 'error' AND abs(e.weight) > $edge_threshold
-  AND abs(s.effect) > $node_threshold AND abs(d.effect) > $node_threshold
+WHERE c.name = $circuit
+WITH s, e, d
+WHERE d.kind = 'error' AND abs(e.weight) > $edge_threshold AND abs(s.effect) > $node_threshold
+  AND abs(d.effect) > $node_threshold
 OPTIONAL MATCH (s)-[:INSTANCE_OF]->(f:Feature)
 RETURN s.id AS source, d.id AS target, s.kind AS source_kind, s.component AS source_component,
        s.layer AS source_layer, s.feature_index AS source_feature_index, s.position AS source_position,

@@ -16,6 +16,7 @@
 // column mean_absolute_effect: float [units of the metric] | absolute pooled effect, mean over those circuits
 // column largest_absolute_effect: float [units of the metric] | the largest of them
 MATCH (c:Circuit)-[:HAS_NODE]->(n:CircuitNode)-[:INSTANCE_OF]->(f:Feature)
+WITH c, n, f
 WHERE $first_token = 'keep' OR n.is_first_token = ($first_token = 'only')
 WITH f, c.id AS circuit, c.task_id AS task, coalesce(sum(n.effect), 0.0) AS effect
 WHERE abs(effect) > $node_threshold

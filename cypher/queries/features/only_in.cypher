@@ -20,8 +20,9 @@
 // column top_tokens: list of strings or null | tokens it fires on most strongly
 // column promotes: list of strings or null | tokens whose logit it raises most
 MATCH (c:Circuit)-[:HAS_NODE]->(n:CircuitNode)-[:INSTANCE_OF]->(f:Feature)
-WHERE (c.name = $circuit OR c.name = $other)
-  AND ($first_token = 'keep' OR n.is_first_token = ($first_token = 'only'))
+WHERE c.name = $circuit OR c.name = $other
+WITH c, n, f
+WHERE $first_token = 'keep' OR n.is_first_token = ($first_token = 'only')
 WITH f, CASE WHEN $level = 'role' THEN coalesce(n.role, '') ELSE '' END AS role,
      CASE WHEN $level = 'position' THEN coalesce(n.position, -1) ELSE -1 END AS position,
      coalesce(sum(CASE WHEN c.name = $circuit THEN n.effect ELSE 0.0 END), 0.0) AS effect,

@@ -15,7 +15,9 @@
 // column first_layer: integer | the first layer whose units receive it
 // column last_layer: integer | the last layer whose units receive it
 MATCH (c:Circuit)-[:HAS_NODE]->(s:CircuitNode)-[e:EDGE]->(d:CircuitNode)
-WHERE c.name = $circuit AND s.position <> d.position AND d.kind <> 'target' AND abs(e.weight) > $edge_threshold
+WHERE c.name = $circuit
+WITH s, e, d
+WHERE s.position <> d.position AND d.kind <> 'target' AND abs(e.weight) > $edge_threshold
   AND abs(s.effect) > $node_threshold AND abs(d.effect) > $node_threshold
 RETURN s.position AS source_position, min(s.role) AS source_role, d.position AS target_position,
        min(d.role) AS target_role, count(e) AS n_edges, coalesce(sum(e.weight), 0.0) AS weight,

@@ -20,8 +20,9 @@
 // column weight: float [units of the metric] | indirect effect through this edge alone, signed
 // column source_effect: float [units of the metric] | indirect effect of the upstream end, signed
 MATCH (c:Circuit)-[:HAS_NODE]->(s:CircuitNode)-[e:EDGE]->(d:CircuitNode)
-WHERE c.name = $circuit AND d.id STARTS WITH (c.id + '/' + $unit + '/')
-  AND abs(e.weight) > $edge_threshold AND abs(s.effect) > $node_threshold
+WHERE c.name = $circuit
+WITH s, e, d, c.id + '/' + $unit + '/' AS start
+WHERE d.id STARTS WITH start AND abs(e.weight) > $edge_threshold AND abs(s.effect) > $node_threshold
 OPTIONAL MATCH (s)-[:INSTANCE_OF]->(f:Feature)
 RETURN s.id AS source, d.id AS target, s.kind AS source_kind, s.component AS source_component,
        s.layer AS source_layer, s.feature_index AS source_feature_index, s.position AS source_position,

@@ -20,10 +20,11 @@
 // column weight: float [units of the metric] | indirect effect through the edge between them alone, signed
 // column effect: float [units of the metric] | indirect effect of the neighbour, signed
 MATCH (c:Circuit)-[:HAS_NODE]->(s:CircuitNode)-[e:EDGE]->(d:CircuitNode)
-WHERE c.name = $circuit AND abs(e.weight) > $edge_threshold
-WITH s, d, e.weight AS weight,
-     (s.id = (c.id + '/' + $node) OR s.id STARTS WITH (c.id + '/' + $node + '/')) AS leaves,
-     (d.id = (c.id + '/' + $node) OR d.id STARTS WITH (c.id + '/' + $node + '/')) AS enters
+WHERE c.name = $circuit
+WITH s, e, d, c.id + '/' + $node AS whole, c.id + '/' + $node + '/' AS start
+WHERE abs(e.weight) > $edge_threshold
+WITH s, d, e.weight AS weight, (s.id = whole OR s.id STARTS WITH start) AS leaves,
+     (d.id = whole OR d.id STARTS WITH start) AS enters
 WHERE (leaves AND (d.kind = 'target' OR abs(d.effect) > $node_threshold))
    OR (enters AND abs(s.effect) > $node_threshold)
 OPTIONAL MATCH (s)-[:INSTANCE_OF]->(f:Feature)

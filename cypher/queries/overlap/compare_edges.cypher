@@ -1,12 +1,13 @@
 // name: compare_edges
 // topic: overlap
-// summary: Every edge that one of two circuits has, with its weight in each, positions pooled by signed sum; edges at an error, at the first token and into the target apart.
+// summary: Every edge that one of two circuits has, with its weight in each, strongest first, positions pooled by signed sum; edges at an error, at the first token and into the target apart.
 // key: model, suite, source_layer, source_component, source_kind, source_feature_index, source_role, source_position, target_layer, target_component, target_kind, target_feature_index, target_role, target_position, kind
 // param circuit_a: circuit | name of one circuit
 // param circuit_b: circuit | name of the other
 // param level: one of feature, role, position = feature | where two ends count as the same: feature (positions pooled by signed sum), feature and role, or feature and position (one template only)
 // param node_threshold: float = 0.0 | both ends are circuit nodes of larger absolute effect (units of the metric); the target always counts
 // param edge_threshold: float = 0.0 | edges of larger absolute pooled weight in one circuit at least (units of the metric)
+// param limit: integer = 1000 | at most so many rows
 // column model: string | model of the circuit
 // column suite: string | its set of dictionaries
 // column kind: string | feature (both ends are), first_token (features, one at the first token), error (an end is), target (a feature's edge into it)
@@ -27,8 +28,9 @@
 // column in_a: boolean | whether weight_a is above the threshold
 // column in_b: boolean | whether weight_b is above the threshold
 MATCH (c:Circuit)-[:HAS_NODE]->(s:CircuitNode)-[e:EDGE]->(d:CircuitNode)
-WHERE (c.name = $circuit_a OR c.name = $circuit_b) AND abs(s.effect) > $node_threshold
-  AND (d.kind = 'target' OR abs(d.effect) > $node_threshold)
+WHERE c.name = $circuit_a OR c.name = $circuit_b
+WITH c, s, e, d
+WHERE abs(s.effect) > $node_threshold AND (d.kind = 'target' OR abs(d.effect) > $node_threshold)
 WITH c.model_id AS model, c.suite AS suite,
      CASE WHEN s.kind = 'error' OR d.kind = 'error' THEN 'error'
           WHEN s.is_first_token OR (d.is_first_token AND d.kind = 'feature') THEN 'first_token'
@@ -54,3 +56,4 @@ RETURN model AS model, suite AS suite, kind AS kind, source_kind AS source_kind,
 ORDER BY abs(weight_a) + abs(weight_b) DESC, model, suite, source_layer, source_component, source_kind,
        source_feature_index, source_role, source_position, target_layer, target_component, target_kind,
        target_feature_index, target_role, target_position, kind
+LIMIT $limit

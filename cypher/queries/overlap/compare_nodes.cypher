@@ -1,11 +1,12 @@
 // name: compare_nodes
 // topic: overlap
-// summary: Every unit that one of two circuits uses, with its effect in each, positions pooled by signed sum; features, first-token features and errors apart.
+// summary: Every unit that one of two circuits uses, with its effect in each, strongest first, positions pooled by signed sum; features, first-token features and errors apart.
 // key: unit, kind, role, position
 // param circuit_a: circuit | name of one circuit
 // param circuit_b: circuit | name of the other
 // param level: one of feature, role, position = feature | where two units count as the same: feature (positions pooled by signed sum), feature and role, or feature and position (one template only)
 // param node_threshold: float = 0.0 | units of larger absolute pooled effect in one circuit at least (units of the metric)
+// param limit: integer = 1000 | at most so many rows
 // column unit: string | key of the feature or error
 // column kind: string | feature, first_token (a feature at the first token of the input) or error
 // column component: string | embed, attn, mlp or resid
@@ -33,3 +34,4 @@ RETURN u.id AS unit, kind AS kind, u.component AS component, u.layer AS layer, u
        abs(effect_a) > $node_threshold AS in_a, abs(effect_b) > $node_threshold AS in_b,
        u.top_tokens AS top_tokens, u.promotes AS promotes
 ORDER BY abs(effect_a) + abs(effect_b) DESC, unit, kind, role, position
+LIMIT $limit

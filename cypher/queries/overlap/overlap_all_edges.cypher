@@ -22,33 +22,40 @@
 // column weighted_jaccard: float [share] | the smaller absolute weight of each edge, summed, over the larger
 // column weighted_containment_a: float [share] | shared_weight_a over weight_a
 // column weighted_containment_b: float [share] | shared_weight_b over weight_b
-MATCH (c:Circuit)-[:HAS_NODE]->(s:CircuitNode)-[e:EDGE]->(d:CircuitNode)
-WHERE s.kind = 'feature' AND d.kind = 'feature' AND abs(s.effect) > $node_threshold AND abs(d.effect) > $node_threshold
+MATCH (c:Circuit)-[:HAS_NODE]->(s:CircuitNode)-[e:EDGE]->(d:CircuitNode)-[:INSTANCE_OF]->(g:Feature)
+WITH c, s, e, d, g
+WHERE s.kind = 'feature' AND abs(s.effect) > $node_threshold AND abs(d.effect) > $node_threshold
   AND ($first_token = 'keep' OR (s.is_first_token OR d.is_first_token) = ($first_token = 'only'))
-WITH c.name AS circuit, c.model_id AS model, c.suite AS suite, s.component AS sc, s.layer AS sl, s.feature_index AS sf,
-     d.component AS dc, d.layer AS dl, d.feature_index AS df,
-     CASE WHEN $level = 'role' THEN coalesce(s.role, '') ELSE '' END AS sr,
-     CASE WHEN $level = 'role' THEN coalesce(d.role, '') ELSE '' END AS dr,
-     CASE WHEN $level = 'position' THEN coalesce(s.position, -1) ELSE -1 END AS sp,
-     CASE WHEN $level = 'position' THEN coalesce(d.position, -1) ELSE -1 END AS dp,
+MATCH (s)-[:INSTANCE_OF]->(f:Feature)
+WITH c, f, g, CASE WHEN $level = 'role' THEN coalesce(s.role, '') ELSE '' END AS source_role,
+     CASE WHEN $level = 'role' THEN coalesce(d.role, '') ELSE '' END AS target_role,
+     CASE WHEN $level = 'position' THEN coalesce(s.position, -1) ELSE -1 END AS source_position,
+     CASE WHEN $level = 'position' THEN coalesce(d.position, -1) ELSE -1 END AS target_position,
      coalesce(sum(e.weight), 0.0) AS weight
 WHERE abs(weight) > $edge_threshold
-WITH circuit, model, suite, collect({sc: sc, sl: sl, sf: sf, dc: dc, dl: dl, df: df, sr: sr, dr: dr, sp: sp, dp: dp,
-     weight: weight}) AS edges, count(weight) AS n, coalesce(sum(abs(weight)), 0.0) AS total
-UNWIND edges AS x
-WITH model, suite, x.sc AS sc, x.sl AS sl, x.sf AS sf, x.dc AS dc, x.dl AS dl, x.df AS df, x.sr AS sr, x.dr AS dr,
-     x.sp AS sp, x.dp AS dp, collect({circuit: circuit, weight: x.weight, n: n, total: total}) AS uses
+WITH f, g, source_role, target_role, source_position, target_position,
+     collect({circuit: c.name, weight: weight}) AS uses
 UNWIND uses AS a
 UNWIND uses AS b
-WITH a, b WHERE a.circuit < b.circuit
-WITH a.circuit AS circuit_a, b.circuit AS circuit_b, a.n AS n_a, b.n AS n_b, a.total AS weight_a, b.total AS weight_b,
-     count(a) AS n_shared, count(CASE WHEN a.weight * b.weight > 0.0 THEN 1 END) AS n_same_sign,
-     coalesce(sum(abs(a.weight)), 0.0) AS shared_weight_a, coalesce(sum(abs(b.weight)), 0.0) AS shared_weight_b,
+WITH a, b WHERE a.circuit <= b.circuit
+WITH a.circuit AS circuit_a, b.circuit AS circuit_b, count(a) AS n_shared,
+     count(CASE WHEN a.weight * b.weight > 0.0 THEN 1 END) AS n_same_sign,
+     coalesce(sum(abs(a.weight)), 0.0) AS shared_a, coalesce(sum(abs(b.weight)), 0.0) AS shared_b,
      coalesce(sum(CASE WHEN abs(a.weight) < abs(b.weight) THEN abs(a.weight) ELSE abs(b.weight) END), 0.0) AS smaller
-RETURN circuit_a AS circuit_a, circuit_b AS circuit_b, n_a AS n_a, n_b AS n_b, n_shared AS n_shared,
-       n_same_sign AS n_same_sign, 1.0 * n_shared / (n_a + n_b - n_shared) AS jaccard,
-       1.0 * n_shared / n_a AS containment_a, 1.0 * n_shared / n_b AS containment_b,
-       weight_a AS weight_a, weight_b AS weight_b, shared_weight_a AS shared_weight_a, shared_weight_b AS shared_weight_b,
-       smaller / (weight_a + weight_b - smaller) AS weighted_jaccard,
-       shared_weight_a / weight_a AS weighted_containment_a, shared_weight_b / weight_b AS weighted_containment_b
+WITH collect({a: circuit_a, b: circuit_b, n: n_shared, same: n_same_sign, shared_a: shared_a, shared_b: shared_b,
+     smaller: smaller}) AS pairs
+UNWIND pairs AS own
+WITH pairs, own WHERE own.a = own.b
+WITH pairs, collect({circuit: own.a, n: own.n, weight: own.shared_a}) AS sizes
+UNWIND pairs AS pair
+UNWIND sizes AS x
+WITH pair, x, sizes WHERE x.circuit = pair.a AND pair.a <> pair.b
+UNWIND sizes AS y
+WITH pair, x, y WHERE y.circuit = pair.b
+RETURN pair.a AS circuit_a, pair.b AS circuit_b, x.n AS n_a, y.n AS n_b, pair.n AS n_shared,
+       pair.same AS n_same_sign, 1.0 * pair.n / (x.n + y.n - pair.n) AS jaccard, 1.0 * pair.n / x.n AS containment_a,
+       1.0 * pair.n / y.n AS containment_b, x.weight AS weight_a, y.weight AS weight_b,
+       pair.shared_a AS shared_weight_a, pair.shared_b AS shared_weight_b,
+       pair.smaller / (x.weight + y.weight - pair.smaller) AS weighted_jaccard,
+       pair.shared_a / x.weight AS weighted_containment_a, pair.shared_b / y.weight AS weighted_containment_b
 ORDER BY circuit_a, circuit_b

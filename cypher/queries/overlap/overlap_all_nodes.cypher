@@ -22,6 +22,7 @@
 // column weighted_containment_a: float [share] | shared_effect_a over effect_a
 // column weighted_containment_b: float [share] | shared_effect_b over effect_b
 MATCH (c:Circuit)-[:HAS_NODE]->(n:CircuitNode)-[:INSTANCE_OF]->(f:Feature)
+WITH c, n, f
 WHERE $first_token = 'keep' OR n.is_first_token = ($first_token = 'only')
 WITH c.name AS circuit, f.id AS unit, CASE WHEN $level = 'role' THEN coalesce(n.role, '') ELSE '' END AS role,
      CASE WHEN $level = 'position' THEN coalesce(n.position, -1) ELSE -1 END AS position,
