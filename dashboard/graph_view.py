@@ -24,7 +24,7 @@ GUTTER_LEFT, GUTTER_TOP = 66, 26
 
 _CANVASES = tuple(Canvas(width=1010.0, height=height) for height in (820.0, 1150.0, 1700.0))
 """Room on an ordinary page; a larger circuit takes a taller one, so that its names stay readable."""
-_READABLE = 0.75
+_READABLE = 0.68
 """Zoom from which on the names under the nodes can be read."""
 _LEAST_HEIGHT = 340
 
@@ -71,12 +71,12 @@ class Drawing:
 
 
 def draw(nodes: pd.DataFrame, edges: pd.DataFrame, columns: Columns) -> Drawing:
-    """Turn rows of the queries `nodes` and `subgraph` into a drawing.
+    """Turn rows of the queries `nodes` and `edges` into a drawing.
 
     Args:
         nodes: one row a node: id, kind, component, layer, feature_index, position, role, effect; label, top_tokens and
             promotes where known.
-        edges: one row an edge: source_id, target_id, weight. An edge whose end is not among the nodes is left out.
+        edges: one row an edge: source, target, weight. An edge whose end is not among the nodes is left out.
         columns: what a column stands for.
 
     """
@@ -84,8 +84,8 @@ def draw(nodes: pd.DataFrame, edges: pd.DataFrame, columns: Columns) -> Drawing:
     layout, zoom = _readable_layout([_unit(row) for row in rows], columns)
     largest_effect = max((abs(row["effect"]) for row in rows if row["kind"] != "target"), default=0.0)
     by_id = {row["id"]: row for row in rows}
-    kept = [row for row in _records(edges) if row["source_id"] in by_id and row["target_id"] in by_id]
-    kept.sort(key=lambda row: (abs(row["weight"]), row["source_id"], row["target_id"]))
+    kept = [row for row in _records(edges) if row["source"] in by_id and row["target"] in by_id]
+    kept.sort(key=lambda row: (abs(row["weight"]), row["source"], row["target"]))
     largest_weight = max((abs(row["weight"]) for row in kept), default=0.0)
     height = layout.height * zoom + GUTTER_TOP + 8
     return Drawing(
@@ -166,10 +166,10 @@ def _edge(row: dict[str, Any], by_id: dict[str, dict[str, Any]], largest: float)
     weight = float(row["weight"])
     colour, opacity = sign_colour(weight), round(edge_opacity(weight, largest), 3)
     return {
-        "from": row["source_id"],
-        "to": row["target_id"],
+        "from": row["source"],
+        "to": row["target"],
         "width": round(edge_width(weight, largest), 2),
-        "title": edge_hover(by_id[row["source_id"]], by_id[row["target_id"]], weight),
+        "title": edge_hover(by_id[row["source"]], by_id[row["target"]], weight),
         "color": {"color": colour, "highlight": colour, "hover": colour, "opacity": opacity},
         "clear": opacity,
     }

@@ -26,7 +26,7 @@ def big_frames(
             rows.append(row)
     rows.append(_target(n_layers))
     edges = _edges(rng, rows, n_edges)
-    return pd.DataFrame(rows), pd.DataFrame(edges, columns=["source_id", "target_id", "weight"])
+    return pd.DataFrame(rows), pd.DataFrame(edges, columns=["source", "target", "weight"])
 
 
 def _row(rng: random.Random, component: str, layer: int, n_positions: int | None) -> dict[str, Any]:

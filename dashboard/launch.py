@@ -1,0 +1,72 @@
+"""Start the page in a process of its own: `circuit-atlas dashboard` is this.
+
+The server listens on this machine alone, sends no usage statistics, and watches no files.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+import webbrowser
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import ProxyHandler, build_opener
+
+from circuit_atlas.errors import AtlasError
+
+HOST = "127.0.0.1"
+
+_SETTINGS: Mapping[str, str] = {
+    "server.address": HOST,
+    "server.headless": "true",
+    "server.fileWatcherType": "none",
+    "server.showEmailPrompt": "false",
+    "browser.gatherUsageStats": "false",
+    "browser.serverAddress": HOST,
+    "client.toolbarMode": "viewer",
+    "client.showErrorDetails": "none",
+    "client.showErrorLinks": "false",
+    "theme.base": "light",
+    "theme.primaryColor": "#0072B2",
+}
+
+
+class DashboardError(AtlasError):
+    """The page cannot be served."""
+
+
+def command(port: int) -> list[str]:
+    """The command that serves the page on a port; `-P` keeps the folder it is called from out of the imports."""
+    script = Path(__file__).with_name("app.py")
+    settings = [f"--{name}={value}" for name, value in {**_SETTINGS, "server.port": str(port)}.items()]
+    return [sys.executable, "-P", "-m", "streamlit", "run", str(script), *settings]
+
+
+def run(store_url: str | None, port: int = 8501, open_browser: bool = True) -> int:
+    """Serve the page of a store until it is stopped (Ctrl-C), and return the exit code.
+
+    Args:
+        store_url: the store; None for CIRCUIT_ATLAS_STORE, else the default one. It is handed over in the
+            environment, where other users of the machine cannot read a password in it.
+        port: port on this machine.
+        open_browser: whether to open the page in the browser once it answers.
+
+    Raises:
+        DashboardError: the port is taken, or the server ends before it answers.
+
+    """
+    _refuse_taken(port)
+    environment = {**os.environ, **({"CIRCUIT_ATLAS_STORE": store_url} if store_url else {})}
+    process = subprocess.Popen(command(port), env=environment)
+    try:
+        _wait_until_it_answers(process, port)
+        if open_browser:
+            webbrowser.open(f"http://{HOST}:{port}")
+        return process.wait()
+    except KeyboardInterrupt:
+        return 0
+    finally:
+        _stop(process)
