@@ -1,0 +1,110 @@
+"""What every store does whichever engine is behind it; an engine adds how it reads and how it opens a transaction."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from circuit_atlas.cypher.rows import CircuitRows
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from circuit_atlas.cypher.transaction import Transaction
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a statement returned, in plain values.
+
+    Attributes:
+        columns: names, in order.
+        rows: values, in the same order.
+        truncated: whether rows were left out because of a limit.
+
+    """
+
+    columns: list[str]
+    rows: list[list[Any]]
+    truncated: bool = False
+
+
+class GraphStore(ABC):
+    """A store of circuits; see `circuit_atlas.cypher.store.Store` for what each method promises."""
+
+    url: str
+
+    @abstractmethod
+    def _read(
+        self,
+        cypher: str,
+        params: Mapping[str, Any],
+        *,
+        row_limit: int | None = None,
+        time_limit: float | None = None,
+    ) -> Result:
+        """Run one reading statement in the engine's read mode."""
+
+    @abstractmethod
+    def _write(self, work: Callable[[Transaction], T]) -> T:
+        """Run work in one transaction, durable on return; what it raises undoes everything."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of the engine."""
+
+    def rows(self, cypher: str, params: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+        """Run trusted, reading Cypher of ours and return its rows."""
+        result = self._read(cypher, params or {})
+        return [dict(zip(result.columns, row, strict=True)) for row in result.rows]
+
+    def query(self, name: str, **params: Any) -> pd.DataFrame:
+        """Run a query of the library; columns as it declares them, in its order.
+
+        Raises:
+            QueryError: there is no such query, or a parameter does not fit.
+
+        """
+        from circuit_atlas.cypher.library import run_named
+
+        return run_named(self, name, params)
+
+    def write(self, circuits: Sequence[CircuitRows], *, one_transaction: bool = False) -> None:
+        """Write each circuit whole in one transaction (or all in one), replacing old ones; durable on return.
+
+        Raises:
+            StoreError: rows do not fit the schema, a name or key is taken by another, or the store cannot be written.
+
+        """
+        from circuit_atlas.cypher import transaction
+        from circuit_atlas.cypher.prepare import prepare
+
+        batches = [list(circuits)] if one_transaction and circuits else [[circuit] for circuit in circuits]
+        for batch in batches:
+            prepared = prepare(batch)
+            self._write(lambda tx, prepared=prepared: transaction.write(tx, prepared))
+
+    def delete_circuit(self, circuit_id: str) -> None:
+        """Remove one circuit with all it owns, in one transaction.
+
+        Raises:
+            UnknownCircuitError: there is no such circuit.
+            StoreError: another circuit was derived from it, or the store cannot be written.
+
+        """
+        from circuit_atlas.cypher import transaction
+
+        self._write(lambda tx: transaction.delete(tx, circuit_id))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

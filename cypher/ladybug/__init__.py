@@ -1,0 +1,1 @@
+"""The embedded engine: one file on disk, several processes."""

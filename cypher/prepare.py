@@ -1,0 +1,151 @@
+"""Circuits as typed tables: every value is made to fit the schema once, before any engine sees it.
+
+Both engines write from these tables, so integers, floats, lists and nulls are the same on both. What no engine should
+store is refused here: a missing required property, an infinity or NaN, a key twice, a relationship to nowhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from circuit_atlas.cypher.rows import CircuitRows, Pair, Row
+from circuit_atlas.cypher.schema import LABEL_BY_NAME, LABELS, RELATIONSHIP_BY_NAME, Property, PropertyType
+from circuit_atlas.errors import StoreError
+
+ARROW: Mapping[PropertyType, pa.DataType] = {
+    PropertyType.STRING: pa.string(),
+    PropertyType.INTEGER: pa.int64(),
+    PropertyType.FLOAT: pa.float64(),
+    PropertyType.BOOLEAN: pa.bool_(),
+    PropertyType.STRINGS: pa.list_(pa.string()),
+    PropertyType.INTEGERS: pa.list_(pa.int64()),
+    PropertyType.FLOATS: pa.list_(pa.float64()),
+}
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Circuits that one transaction writes: a table for each label and for each relationship between two labels."""
+
+    circuit_ids: tuple[str, ...]
+    nodes: Mapping[str, pa.Table]
+    relationships: Mapping[Pair, pa.Table]
+
+
+def prepare(circuits: Sequence[CircuitRows]) -> Prepared:
+    """Make typed tables of circuits.
+
+    Raises:
+        StoreError: rows do not fit the schema; the message names label, property and key.
+
+    """
+    nodes = {label.name: _gather_nodes(label.name, circuits) for label in LABELS}
+    relationships: dict[Pair, list[Row]] = {}
+    for circuit in circuits:
+        _refuse_other_than_one_circuit(circuit)
+        for pair, rows in circuit.relationships.items():
+            relationships.setdefault(Pair(*pair), []).extend(rows)
+    node_tables = {name: _node_table(name, rows) for name, rows in nodes.items() if rows}
+    keys = {name: set(table["id"].to_pylist()) for name, table in node_tables.items()}
+    return Prepared(
+        circuit_ids=tuple(circuit.circuit_id for circuit in circuits),
+        nodes=node_tables,
+        relationships={pair: _relationship_table(pair, rows, keys) for pair, rows in relationships.items() if rows},
+    )
+
+
+def _refuse_other_than_one_circuit(circuit: CircuitRows) -> None:
+    keys = [row.get("id") for row in circuit.nodes.get("Circuit", ())]
+    if keys != [circuit.circuit_id]:
+        raise StoreError(f"the rows of circuit {circuit.circuit_id} hold Circuit nodes {keys}: give exactly that one")
+
+
+def _gather_nodes(label: str, circuits: Sequence[CircuitRows]) -> list[Row]:
+    """Rows of one label over all circuits; shared nodes once, where a null never overwrites a known value."""
+    rows = [row for circuit in circuits for row in circuit.nodes.get(label, ())]
+    if LABEL_BY_NAME[label].owned:
+        return rows
+    merged: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        known = merged.setdefault(row["id"], {})
+        _refuse_contradiction(label, known, row)
+        known.update((name, value) for name, value in row.items() if value is not None)
+    return list(merged.values())
+
+
+def _refuse_contradiction(label: str, known: Row, row: Row) -> None:
+    guard = LABEL_BY_NAME[label].guard
+    if guard and known and known.get(guard) != row.get(guard):
+        raise StoreError(f"{label} {row['id']} comes twice in one write, with different {guard}")
+
+
+def _node_table(label: str, rows: Sequence[Row]) -> pa.Table:
+    declared = LABEL_BY_NAME[label].properties
+    keys = [row.get("id") for row in rows]
+    table = pa.table({p.name: _column(label, p, [row.get(p.name) for row in rows], keys) for p in declared})
+    if len(set(keys)) < len(keys):
+        raise StoreError(f"{label} {_first_repeated(keys)} comes twice in one write: keys are unique")
+    return table
+
+
+def _relationship_table(pair: Pair, rows: Sequence[Row], keys: Mapping[str, set[str]]) -> pa.Table:
+    ends = [(row.get("from"), row.get("to")) for row in rows]
+    if not LABEL_BY_NAME[pair.source].owned:
+        rows = list({end: row for end, row in zip(ends, rows, strict=True)}.values())
+        ends = [(row.get("from"), row.get("to")) for row in rows]
+    elif len(set(ends)) < len(ends):
+        raise StoreError(f"{pair.type} {_first_repeated(ends)} comes twice in one write: one is enough")
+    _refuse_dangling(pair, ends, keys)
+    columns = {
+        "from": pa.array([source for source, _ in ends], pa.string()),
+        "to": pa.array([target for _, target in ends], pa.string()),
+    }
+    for declared in RELATIONSHIP_BY_NAME[pair.type].properties:
+        columns[declared.name] = _column(pair.type, declared, [row.get(declared.name) for row in rows], ends)
+    return pa.table(columns)
+
+
+def _refuse_dangling(pair: Pair, ends: Sequence[tuple[Any, Any]], keys: Mapping[str, set[str]]) -> None:
+    """Refuse ends that are not among the rows; only other circuits (DERIVED_FROM) may be in the store already."""
+    sources, targets = keys.get(pair.source, set()), keys.get(pair.target, set())
+    for source, target in ends:
+        if source not in sources:
+            raise StoreError(f"{pair.type} starts at {pair.source} {source!r}, which is not among the rows")
+        if target not in targets and pair.type != "DERIVED_FROM":
+            raise StoreError(f"{pair.type} ends at {pair.target} {target!r}, which is not among the rows")
+
+
+def _column(where: str, declared: Property, values: Sequence[Any], keys: Sequence[Any]) -> pa.Array:
+    try:
+        column = pa.array(values, ARROW[declared.type], from_pandas=False)
+    except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
+        raise StoreError(f"{where}.{declared.name} must be {declared.type.value}: {_first_line(error)}") from None
+    if declared.required and column.null_count:
+        missing = keys[pc.index(pc.is_null(column), True).as_py()]
+        raise StoreError(f"{where} {missing} lacks {declared.name}, which every {where} must have")
+    _refuse_infinite(where, declared, column, keys)
+    return column
+
+
+def _refuse_infinite(where: str, declared: Property, column: pa.Array, keys: Sequence[Any]) -> None:
+    if declared.type not in (PropertyType.FLOAT, PropertyType.FLOATS):
+        return
+    flat = pc.list_flatten(column) if declared.type is PropertyType.FLOATS else column
+    at = pc.index(pc.is_finite(flat), False).as_py()
+    if at >= 0:
+        row = pc.list_parent_indices(column)[at].as_py() if declared.type is PropertyType.FLOATS else at
+        raise StoreError(f"{where} {keys[row]} has {declared.name} {flat[at].as_py()}: only finite numbers are stored")
+
+
+def _first_repeated(keys: Sequence[Any]) -> Any:
+    seen: set[Any] = set()
+    return next(key for key in keys if key in seen or seen.add(key))
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,140 @@
+"""What a write does inside one transaction, the same on every engine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import pyarrow as pa
+
+from circuit_atlas.cypher import statements
+from circuit_atlas.cypher.prepare import Prepared
+from circuit_atlas.cypher.rows import Pair
+from circuit_atlas.cypher.schema import LABEL_BY_NAME
+from circuit_atlas.errors import StoreError, UnknownCircuitError
+
+WAYS_OUT = {
+    "Model": "give this one another name with --model-id",
+    "Sae": "give this suite another name with --suite",
+}
+
+
+class Transaction(Protocol):
+    """The few things an engine does in its own way, inside one open transaction."""
+
+    def run(self, cypher: str, params: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Run one statement and return its rows."""
+        ...
+
+    def add_nodes(self, label: str, table: pa.Table) -> None:
+        """Create nodes whose keys are new."""
+        ...
+
+    def merge_nodes(self, label: str, table: pa.Table) -> None:
+        """Create or complete shared nodes; a null overwrites nothing, and a known guard stays."""
+        ...
+
+    def add_relationships(self, pair: Pair, table: pa.Table) -> None:
+        """Create relationships of nodes that just lost all of theirs."""
+        ...
+
+    def merge_relationships(self, pair: Pair, table: pa.Table) -> None:
+        """Create those relationships between shared nodes that are not there yet."""
+        ...
+
+
+def write(tx: Transaction, circuits: Prepared) -> None:
+    """Write circuits whole, in place of what they were.
+
+    Raises:
+        StoreError: another circuit has the name, or another model or dictionary the key.
+
+    """
+    _refuse_taken_names(tx, circuits)
+    for label in statements.SHARED:
+        if label.name in circuits.nodes:
+            tx.merge_nodes(label.name, circuits.nodes[label.name])
+    _refuse_changed_guards(tx, circuits)
+    for pair in statements.SHARED_PAIRS:
+        if pair in circuits.relationships:
+            tx.merge_relationships(pair, circuits.relationships[pair])
+    for statement in statements.EMPTY_CIRCUIT:
+        tx.run(statement, {"ids": list(circuits.circuit_ids)})
+    for properties in circuits.nodes["Circuit"].to_pylist():
+        tx.run(statements.set_circuit(), properties)
+    _refuse_unknown_origins(tx, circuits)
+    for label_name in statements.OWNED_BY:
+        if label_name in circuits.nodes:
+            tx.add_nodes(label_name, circuits.nodes[label_name])
+    for pair in statements.OWNED_PAIRS:
+        if pair in circuits.relationships:
+            tx.add_relationships(pair, circuits.relationships[pair])
+
+
+def delete(tx: Transaction, circuit_id: str) -> None:
+    """Remove a circuit with all it owns.
+
+    Raises:
+        UnknownCircuitError: there is no such circuit.
+        StoreError: another circuit was derived from it.
+
+    """
+    ids = {"ids": [circuit_id]}
+    if not tx.run(statements.KNOWN_CIRCUITS, ids):
+        raise UnknownCircuitError(f"there is no circuit with the id {circuit_id!r}; `circuit-atlas circuits` lists them")
+    for row in tx.run(statements.DERIVED, ids):
+        raise StoreError(f"circuit {row['derived']} was derived from {row['name']}: delete {row['derived']} first")
+    for statement in statements.DELETE_CIRCUIT:
+        tx.run(statement, ids)
+
+
+def _refuse_taken_names(tx: Transaction, circuits: Prepared) -> None:
+    own = circuits.nodes["Circuit"].select(["id", "name"]).to_pylist()
+    holders = {row["name"]: row["id"] for row in tx.run(statements.NAMES, {"names": [row["name"] for row in own]})}
+    for row in own:
+        if holders.setdefault(row["name"], row["id"]) != row["id"]:
+            raise StoreError(
+                f"another circuit is already named {row['name']!r}: give this one another with --name, "
+                f"or delete that one first"
+            )
+
+
+def _refuse_changed_guards(tx: Transaction, circuits: Prepared) -> None:
+    for label in statements.SHARED:
+        if label.guard is None or label.name not in circuits.nodes:
+            continue
+        given = circuits.nodes[label.name].select(["id", label.guard]).to_pylist()
+        known = {row["id"]: row["value"] for row in tx.run(statements.read_guards(label), {"ids": [r["id"] for r in given]})}
+        for row in given:
+            if known[row["id"]] != row[label.guard]:
+                raise StoreError(
+                    f"the store knows another {label.name} as {row['id']!r} (its {label.guard} differs): "
+                    f"{WAYS_OUT[label.name]}"
+                )
+
+
+def _refuse_unknown_origins(tx: Transaction, circuits: Prepared) -> None:
+    """Refuse circuits derived from circuits that the store does not have."""
+    for pair, table in circuits.relationships.items():
+        if pair.type == "DERIVED_FROM":
+            wanted = sorted(set(table["to"].to_pylist()))
+            known = {row["id"] for row in tx.run(statements.KNOWN_CIRCUITS, {"ids": wanted})}
+            for missing in (origin for origin in wanted if origin not in known):
+                raise StoreError(f"a circuit is derived from {missing!r}, which the store does not have: write it first")
+
+
+def properties_of(label: str) -> tuple[str, ...]:
+    """Names of a label's properties without its key."""
+    return tuple(declared.name for declared in LABEL_BY_NAME[label].properties if declared.name != "id")
+
+
+def merged(known: Mapping[str, Any], given: Mapping[str, Any], guard: str | None) -> dict[str, Any]:
+    """A shared node after a write: what is given and not null wins, except over a known guard."""
+    result = dict(known)
+    for name, value in given.items():
+        if value is not None and not (name == guard and known.get(name) is not None):
+            result[name] = value
+    return result
+
+
+__all__: Sequence[str] = ["Transaction", "delete", "merged", "properties_of", "write"]
