@@ -69,6 +69,11 @@ _PATTERNS: tuple[tuple[str, str, str], ...] = (
         r"\(\s*\w*\s*:\s*\w+\s*:\s*\w+",
         "(n:A:B) means A and B in Neo4j, A or B in LadybugDB; write A|B, or one label",
     ),
+    (
+        "starts-with-sum",
+        r"\b(?:STARTS|ENDS)\s+WITH\s+(?!\()[^\s,)]+\s*\+",
+        "STARTS WITH binds tighter than + in LadybugDB; put the sum in brackets",
+    ),
     ("unbounded-path", r"\*\s*(?:\d+\s*\.\.)?\s*\]", "a variable-length pattern needs an upper bound: *1..4"),
     (
         "percentile",
@@ -133,8 +138,8 @@ def _sums(statement: Statement) -> Iterator[Finding]:
     """`sum` of nothing is null in LadybugDB and 0 in Neo4j; of integers it is a Decimal there."""
     integers = {
         prop.name
-        for owner in (*LABELS, *RELATIONSHIPS)
-        for prop in owner.properties
+        for properties in (*(label.properties for label in LABELS), *(r.properties for r in RELATIONSHIPS))
+        for prop in properties
         if prop.type is PropertyType.INTEGER
     }
     for match in re.finditer(r"\bsum\s*\(", statement.code, re.IGNORECASE):

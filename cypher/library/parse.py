@@ -28,6 +28,7 @@ from circuit_atlas.cypher.library.query import Column, Param, Query
 from circuit_atlas.cypher.library.statement import Statement
 from circuit_atlas.cypher.library.values import PARAM_TYPES, cast
 from circuit_atlas.cypher.schema import PropertyType
+
 from circuit_atlas.errors import QueryError
 
 SINGLE = "one row"
@@ -99,7 +100,8 @@ def _param(line: str, where: str) -> Param:
     match = _PARAM.fullmatch(line)
     if match is None:
         raise QueryError(f"{where}: a parameter is declared as 'param NAME: TYPE = DEFAULT | meaning', not {line!r}")
-    type_name, choices = match["type"], ()
+    type_name: str = match["type"]
+    choices: tuple[str, ...] = ()
     if type_name.startswith("one of "):
         choices = tuple(choice.strip() for choice in type_name.removeprefix("one of ").split(","))
         type_name = "string"

@@ -10,6 +10,7 @@ from typing import Any
 
 from circuit_atlas.cypher.library.values import CIRCUIT, ParamValue, cast
 from circuit_atlas.cypher.schema import PropertyType
+
 from circuit_atlas.errors import QueryError
 
 METRIC = "units of the metric"
@@ -110,14 +111,16 @@ class Query:
         if given is None:
             if param.default is None:
                 raise QueryError(
-                    f"query {self.name!r} needs the parameter {param.name!r} ({param.type_in_words}): {param.description}"
+                    f"query {self.name!r} needs the parameter {param.name!r} "
+                    f"({param.type_in_words}): {param.description}"
                 )
             return param.default
         try:
             value = cast(given, param.type)
         except ValueError:
             raise QueryError(
-                f"parameter {param.name!r} of query {self.name!r} is {given!r}; it must be of type {param.type_in_words}"
+                f"parameter {param.name!r} of query {self.name!r} is {given!r}; "
+                f"it must be of type {param.type_in_words}"
             ) from None
         if param.choices and value not in param.choices:
             raise QueryError(

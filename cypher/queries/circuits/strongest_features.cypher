@@ -9,7 +9,7 @@
 // column component: string | embed, attn, mlp or resid
 // column layer: integer | layer; the embedding -1
 // column feature_index: integer | its row in the dictionary
-// column label: string | its short name
+// column label: string or null | its short name
 // column effect: float [units of the metric] | signed sum of its effects over positions
 // column first_token_effect: float [units of the metric] | the part of it at the first token of the input
 // column n_positions: integer | circuit nodes pooled
