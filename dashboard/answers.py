@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
-
 from circuit_atlas.cypher.library import find_query
 from circuit_atlas.cypher.store import Store
 

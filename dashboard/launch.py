@@ -6,18 +6,20 @@ The server listens on this machine alone, sends no usage statistics, and watches
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 import time
 import webbrowser
 from collections.abc import Mapping
 from pathlib import Path
-from urllib.error import URLError
 from urllib.request import ProxyHandler, build_opener
 
 from circuit_atlas.errors import AtlasError
 
 HOST = "127.0.0.1"
+_PATIENCE = 60.0
+"""Seconds the server may take to start; a cold start reads many files."""
 
 _SETTINGS: Mapping[str, str] = {
     "server.address": HOST,
@@ -70,3 +72,39 @@ def run(store_url: str | None, port: int = 8501, open_browser: bool = True) -> i
         return 0
     finally:
         _stop(process)
+
+
+def _refuse_taken(port: int) -> None:
+    with socket.socket() as probe:
+        # As the server does, so that a port is not called taken by connections that are closing.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except (OSError, OverflowError) as error:
+            raise DashboardError(
+                f"the dashboard cannot listen on port {port} of {HOST} ({error}): choose another with --port"
+            ) from None
+
+
+def _wait_until_it_answers(process: subprocess.Popen[bytes], port: int) -> None:
+    # Never through a proxy: the page is on this machine.
+    opener = build_opener(ProxyHandler({}))
+    until = time.monotonic() + _PATIENCE
+    while time.monotonic() < until:
+        if process.poll() is not None:
+            raise DashboardError(f"the dashboard's server ended with code {process.returncode} before it answered")
+        try:
+            with opener.open(f"http://{HOST}:{port}/_stcore/health", timeout=2):
+                return
+        except OSError:
+            time.sleep(0.1)
+    raise DashboardError(f"the dashboard's server did not answer on port {port} within {_PATIENCE:.0f} seconds")
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(timeout=5)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

@@ -13,7 +13,6 @@ from typing import Any
 
 import pandas as pd
 import streamlit as st
-
 from circuit_atlas.cypher import connect
 from circuit_atlas.cypher.store import Store
 from circuit_atlas.dashboard.answers import Answer, ask
@@ -22,6 +21,7 @@ from circuit_atlas.dashboard.layout import Columns
 from circuit_atlas.dashboard.legend import legend_html
 from circuit_atlas.dashboard.tables import circuit_table, facts, measurement_table, setting_line, strongest_table
 from circuit_atlas.dashboard.thresholds import first_step, kept, spell, steps
+
 from circuit_atlas.errors import AtlasError
 
 NODES_AT_FIRST, EDGES_AT_FIRST = 80, 200
@@ -110,19 +110,19 @@ def _show_facts(store: Store, circuits: Answer, name: str) -> None:
     measurements = ask(store, "measurements", circuit=name)
     with st.expander(f"All settings, and {len(measurements.frame)} measurements"):
         st.dataframe(measurement_table(measurements.frame), hide_index=True)
-        st.dataframe(pd.DataFrame({"setting": list(row), "value": [str(value) for value in row.values()]}), hide_index=True)
+        st.dataframe(
+            pd.DataFrame({"setting": list(row), "value": [str(value) for value in row.values()]}), hide_index=True
+        )
     _show_cypher(circuit, measurements)
 
 
 def _show_circuit(store: Store, name: str, view: View) -> None:
     nodes = ask(store, "nodes", circuit=name, node_threshold=view.node_threshold)
-    edges = ask(
-        store, "edges", circuit=name, node_threshold=view.node_threshold, edge_threshold=view.edge_threshold
-    )
+    edges = ask(store, "edges", circuit=name, node_threshold=view.node_threshold, edge_threshold=view.edge_threshold)
     stored = ask(store, "circuit", circuit=name).frame.iloc[0]
     inner = nodes.frame[nodes.frame["kind"] != "target"]
     st.markdown(
-        f"**{len(inner)} nodes, {len(edges.frame)} edges** drawn of {stored['n_nodes']:,} / {stored['n_edges']:,} stored"
+        f"**{len(inner):,} nodes, {len(edges.frame):,} edges** drawn of {stored['n_nodes']:,} / {stored['n_edges']:,}"
     )
     if inner.empty:
         st.warning("No node has an effect above this threshold: lower the node threshold.")

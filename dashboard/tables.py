@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
-
 from circuit_atlas.dashboard.wording import tokens, unit_name
 
 _CIRCUITS = {

@@ -1,4 +1,4 @@
-"""Steps of a threshold slider: zero (all that is stored), then ten round values a decade up to the largest magnitude."""
+"""Steps of a threshold slider: zero (all that is stored), then round values, ten a decade, up to the largest."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ def steps(values: Sequence[float]) -> list[float]:
         return [0.0]
     smallest, largest = min(magnitudes), max(magnitudes)
     ladder = [
-        float(f"{base}e{decade}") for decade in range(floor(log10(smallest)), floor(log10(largest)) + 2) for base in _ROUND
+        float(f"{base}e{decade}")
+        for decade in range(floor(log10(smallest)), floor(log10(largest)) + 2)
+        for base in _ROUND
     ]
     inside = [step for step in ladder if smallest <= step < largest]
     return [0.0, *inside, next(step for step in ladder if step >= largest)]
