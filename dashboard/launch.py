@@ -6,12 +6,15 @@ The server listens on this machine alone, sends no usage statistics, and watches
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import webbrowser
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.request import ProxyHandler, build_opener
 
@@ -62,16 +65,30 @@ def run(store_url: str | None, port: int = 8501, open_browser: bool = True) -> i
     """
     _refuse_taken(port)
     environment = {**os.environ, **({"CIRCUIT_ATLAS_STORE": store_url} if store_url else {})}
-    process = subprocess.Popen(command(port), env=environment)
+    with _termination_as_interrupt():
+        process = subprocess.Popen(command(port), env=environment)
+        try:
+            _wait_until_it_answers(process, port)
+            if open_browser:
+                webbrowser.open(f"http://{HOST}:{port}")
+            return process.wait()
+        except KeyboardInterrupt:
+            return 0
+        finally:
+            _stop(process)
+
+
+@contextmanager
+def _termination_as_interrupt() -> Iterator[None]:
+    """Take SIGTERM for Ctrl-C meanwhile, so that the server never outlives us; elsewhere than in the main thread, no."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        _wait_until_it_answers(process, port)
-        if open_browser:
-            webbrowser.open(f"http://{HOST}:{port}")
-        return process.wait()
-    except KeyboardInterrupt:
-        return 0
+        yield
     finally:
-        _stop(process)
+        signal.signal(signal.SIGTERM, before)
 
 
 def _refuse_taken(port: int) -> None:

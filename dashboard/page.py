@@ -21,6 +21,7 @@ from circuit_atlas.dashboard.layout import Columns
 from circuit_atlas.dashboard.legend import legend_html
 from circuit_atlas.dashboard.tables import circuit_table, facts, measurement_table, setting_line, strongest_table
 from circuit_atlas.dashboard.thresholds import first_step, kept, spell, steps
+from circuit_atlas.dashboard.wording import without_password
 
 from circuit_atlas.errors import AtlasError
 
@@ -30,7 +31,8 @@ NODES_AT_FIRST, EDGES_AT_FIRST = 80, 200
 STRONGEST = 20
 
 _STYLE = """<style>
-  [data-testid="stMainBlockContainer"] { padding: 2.2rem 1.6rem 3rem; }
+  [data-testid="stMainBlockContainer"] { padding: 1.6rem 1.6rem 3rem; }
+  [data-testid="stMainBlockContainer"] h1 { font-size: 1.7rem; padding: 0; }
   [data-testid="stMetricValue"] { font-size: 1.35rem; }
 </style>"""
 
@@ -63,15 +65,18 @@ def _show_store(store: Store) -> None:
     if not names:
         st.info(f"The store {store.url} holds no circuit yet: write one with `circuit-atlas discover`.")
         return
-    st.caption(f"{store.url} · {len(names)} {'circuit' if len(names) == 1 else 'circuits'}")
-    st.dataframe(circuit_table(circuits.frame), hide_index=True, height=38 + 35 * min(len(names), 6))
+    st.caption(f"{without_password(store.url)} · {len(names)} {'circuit' if len(names) == 1 else 'circuits'}")
+    st.dataframe(circuit_table(circuits.frame), hide_index=True, height=38 + 35 * min(len(names), 5))
     _show_cypher(circuits)
     with st.sidebar:
         name = st.selectbox("Circuit", names)
         everything = ask(store, "nodes", circuit=name), ask(store, "edges", circuit=name)
         view = _controls(name, *(answer.frame for answer in everything))
-    _show_facts(store, circuits, name)
-    _show_circuit(store, name, view)
+    circuit = ask(store, "circuit", circuit=name)
+    listed = circuits.frame.set_index("name").loc[name]
+    _show_heading(circuit, listed["faithfulness"])
+    _show_drawing(store, name, view, (listed["n_nodes"], listed["n_edges"]))
+    _show_settings(circuit, ask(store, "measurements", circuit=name))
 
 
 def _controls(name: str, nodes: pd.DataFrame, edges: pd.DataFrame) -> View:
@@ -96,33 +101,24 @@ def _controls(name: str, nodes: pd.DataFrame, edges: pd.DataFrame) -> View:
     return View(node_threshold, edge_threshold, columns)
 
 
-def _show_facts(store: Store, circuits: Answer, name: str) -> None:
-    circuit = ask(store, "circuit", circuit=name)
+def _show_heading(circuit: Answer, faithfulness: float | None) -> None:
     row: dict[str, Any] = circuit.frame.to_dict(orient="records")[0]
-    listed = circuits.frame.set_index("name").loc[name]
-    st.subheader(name, anchor=False)
+    st.subheader(row["name"], anchor=False)
     st.caption(
-        f"Task **{row['task']}** in **{row['model']}**, dictionaries **{row['suite']}**. Metric **{row['metric']}**; "
-        f"a positive effect means: {row['metric_sign']}.  \n{setting_line(row)}"
+        f"Task **{row['task']}** in **{row['model']}**, dictionaries **{row['suite']}**, metric **{row['metric']}** "
+        f"({row['metric_sign']})  \n{setting_line(row)}"
     )
-    for column, (title, value) in zip(st.columns(7), facts(row, listed["faithfulness"]).items(), strict=True):
+    figures = facts(row, faithfulness)
+    for column, (title, value) in zip(st.columns(len(figures)), figures.items(), strict=True):
         column.metric(title, value)
-    measurements = ask(store, "measurements", circuit=name)
-    with st.expander(f"All settings, and {len(measurements.frame)} measurements"):
-        st.dataframe(measurement_table(measurements.frame), hide_index=True)
-        st.dataframe(
-            pd.DataFrame({"setting": list(row), "value": [str(value) for value in row.values()]}), hide_index=True
-        )
-    _show_cypher(circuit, measurements)
 
 
-def _show_circuit(store: Store, name: str, view: View) -> None:
+def _show_drawing(store: Store, name: str, view: View, stored: tuple[int, int]) -> None:
     nodes = ask(store, "nodes", circuit=name, node_threshold=view.node_threshold)
     edges = ask(store, "edges", circuit=name, node_threshold=view.node_threshold, edge_threshold=view.edge_threshold)
-    stored = ask(store, "circuit", circuit=name).frame.iloc[0]
     inner = nodes.frame[nodes.frame["kind"] != "target"]
     st.markdown(
-        f"**{len(inner):,} nodes, {len(edges.frame):,} edges** drawn of {stored['n_nodes']:,} / {stored['n_edges']:,}"
+        f"**{len(inner):,} nodes, {len(edges.frame):,} edges** drawn of {stored[0]:,} / {stored[1]:,}, and the target"
     )
     if inner.empty:
         st.warning("No node has an effect above this threshold: lower the node threshold.")
@@ -131,8 +127,17 @@ def _show_circuit(store: Store, name: str, view: View) -> None:
     drawing = draw(nodes.frame, edges.frame, view.columns)
     st.iframe(to_html(drawing), height=drawing.height)
     _show_cypher(nodes, edges)
-    st.markdown(f"**Strongest nodes**, of the {len(inner)} drawn")
+    st.markdown(f"**Strongest nodes** of the {len(inner):,} drawn")
     st.dataframe(strongest_table(nodes.frame, STRONGEST), hide_index=True)
+
+
+def _show_settings(circuit: Answer, measurements: Answer) -> None:
+    row = circuit.frame.iloc[0]
+    st.markdown("**Measurements**: faithfulness is the share of the metric that the circuit alone keeps")
+    st.dataframe(measurement_table(measurements.frame), hide_index=True)
+    with st.expander("All settings"):
+        st.dataframe(pd.DataFrame({"setting": row.index, "value": [str(value) for value in row]}), hide_index=True)
+    _show_cypher(measurements, circuit)
 
 
 def _show_cypher(*answers: Answer) -> None:

@@ -5,6 +5,7 @@ All of it is plain text; nothing here is ever read as markup.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -77,3 +78,8 @@ def edge_hover(source: Mapping[str, Any], target: Mapping[str, Any], weight: flo
 def _placed(row: Mapping[str, Any]) -> str:
     position = row.get("position")
     return unit_name(row) if position is None else f"{unit_name(row)} at {int(position)}"
+
+
+def without_password(url: str) -> str:
+    """A store's URL without the user and password it may hold."""
+    return re.sub(r"//[^/@]*@", "//", url)

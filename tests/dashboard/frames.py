@@ -26,7 +26,7 @@ def big_frames(
             rows.append(row)
     rows.append(_target(n_layers))
     edges = _edges(rng, rows, n_edges)
-    return pd.DataFrame(rows), pd.DataFrame(edges, columns=["source", "target", "weight"])
+    return pd.DataFrame(rows, dtype=object), pd.DataFrame(edges, columns=["source", "target", "weight"])
 
 
 def _row(rng: random.Random, component: str, layer: int, n_positions: int | None) -> dict[str, Any]:
@@ -42,7 +42,7 @@ def _row(rng: random.Random, component: str, layer: int, n_positions: int | None
         "feature_index": index,
         "position": position,
         "role": None if position is None else _ROLES[position % len(_ROLES)],
-        "effect": rng.choice([1, 1, -1]) * 0.4 * rng.paretovariate(1.2) ** -1.5,
+        "effect": rng.choice([1, 1, -1]) * 0.4 * rng.paretovariate(1.0) ** -4,
         "effect_se": abs(rng.gauss(0, 0.01)),
         "label": rng.choice([None, None, None, "plural subject"]) if index is not None else None,
         "top_tokens": rng.sample(_WORDS, 4) if index is not None else None,
