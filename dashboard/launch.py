@@ -80,7 +80,7 @@ def run(store_url: str | None, port: int = 8501, open_browser: bool = True) -> i
 
 @contextmanager
 def _termination_as_interrupt() -> Iterator[None]:
-    """Take SIGTERM for Ctrl-C meanwhile, so that the server never outlives us; elsewhere than in the main thread, no."""
+    """Take SIGTERM for Ctrl-C meanwhile, so that the server never outlives us (in the main thread alone)."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -55,9 +55,9 @@ def strongest_table(nodes: pd.DataFrame, limit: int) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "unit": [unit_name(row) for row in rows],
-            "label": strongest["label"].tolist(),
+            "label": [row["label"] or "" for row in rows],
             "position": pd.array(strongest["position"].tolist(), dtype="Int64"),
-            "role": strongest["role"].tolist(),
+            "role": [row["role"] or "" for row in rows],
             "effect": strongest["effect"].tolist(),
             "± s.e.": strongest["effect_se"].tolist(),
             "fires on": [tokens(row["top_tokens"]) for row in rows],

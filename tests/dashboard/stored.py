@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from circuit_atlas.cypher import CircuitRows, Pair, keys
-from graphs import MODEL, SUITE, circuit
+from tests.graphs import MODEL, SUITE, circuit
 
-from dashboard.frames import big_frames
+from tests.dashboard.frames import big_frames
 
 _NODE = ("component", "layer", "feature_index", "position", "role", "effect", "effect_se")
 _FEATURE = ("component", "layer", "feature_index", "label", "top_tokens", "promotes")
