@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeAlias
 
 from circuit_atlas.cypher.schema import LABEL_BY_NAME, RELATIONSHIP_BY_NAME
-
 from circuit_atlas.errors import StoreError
 
 Row: TypeAlias = Mapping[str, Any]

@@ -1,1 +1,30 @@
 """Run the model: attribution and ablation, and the rows that they become in the graph."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from circuit_atlas.ingest.discovery import DiscoveredCircuit, Plan, discover, load, plan
+    from circuit_atlas.ingest.settings import DiscoverSettings, load_settings
+
+# Settings load without torch, so that a command line can describe them quickly.
+_HOMES = {
+    "DiscoverSettings": "settings",
+    "load_settings": "settings",
+    "DiscoveredCircuit": "discovery",
+    "Plan": "discovery",
+    "discover": "discovery",
+    "load": "discovery",
+    "plan": "discovery",
+}
+
+__all__ = ["DiscoverSettings", "DiscoveredCircuit", "Plan", "discover", "load", "load_settings", "plan"]
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name from its module on first use."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -11,6 +11,16 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from circuit_atlas.errors import SettingsError
 
+_NOT_NEGATIVE = (
+    "n_examples",
+    "n_held_out",
+    "node_floor",
+    "edge_floor",
+    "measure_thresholds",
+    "random_circuits",
+    "start_layer",
+)
+
 
 @dataclass(frozen=True)
 class DiscoverSettings:
@@ -114,9 +124,7 @@ class DiscoverSettings:
         for field, least in (("steps", 1), ("batch_size", 1), ("max_nodes", 1), ("max_edges", 0)):
             if getattr(self, field) < least:
                 raise SettingsError(f"{field} is {getattr(self, field)}; it must be at least {least}")
-        for field in (
-            "n_examples", "n_held_out", "node_floor", "edge_floor", "measure_thresholds", "random_circuits", "start_layer"
-        ):  # fmt: skip
+        for field in _NOT_NEGATIVE:
             if getattr(self, field) < 0:
                 raise SettingsError(f"{field} is {getattr(self, field)}; it must not be negative")
         if not 0.0 <= self.held_out_share < 1.0:

@@ -1,0 +1,1 @@
+"""Benchmarks and checks whose figures stand in the docs: `python -m bench`."""

@@ -1,0 +1,185 @@
+r"""A sparse dictionary as attribution needs it: activations in units in which decoding is affine.
+
+With acts = f · scale(x) (scale is 1 unless the dictionary normalises its input token by token), every SAELens
+dictionary decodes as
+
+    x = acts @ W_dec + b_dec + error,
+
+where the error takes whatever is left, shifts of a normalisation among it. That makes the interpolation of features and
+error the interpolation of x itself (identity 1 of docs/method.md), for every architecture.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from circuit_atlas.errors import ModelError
+from circuit_atlas.ingest.digests import digest_tensors
+from circuit_atlas.ingest.sites import Site
+
+_PLAIN = ("standard", "topk", "jumprelu")
+"""Architectures whose active features depend on x through their encoder column alone."""
+
+
+@dataclass(frozen=True)
+class SparseDictionary:
+    """The dictionary at one site.
+
+    Attributes:
+        site: where it sits.
+        sae: the SAELens dictionary, on the device of the model.
+        source: where it was loaded from.
+
+    """
+
+    site: Site
+    sae: Any
+    source: str
+
+    @property
+    def d_sae(self) -> int:
+        """Number of features; the error unit is counted as index `d_sae`."""
+        return int(self.sae.cfg.d_sae)
+
+    @property
+    def d_in(self) -> int:
+        """Width of the activation it reads."""
+        return int(self.sae.cfg.d_in)
+
+    @property
+    def architecture(self) -> str:
+        """SAELens' name of its kind."""
+        return str(self.sae.cfg.architecture())
+
+    @cached_property
+    def _rescale(self) -> Tensor | None:
+        """Norms of the decoder rows, where activations are stored multiplied by them."""
+        rescaled = getattr(self.sae.cfg, "rescale_acts_by_decoder_norm", False)
+        return self.sae.W_dec.detach().norm(dim=-1) if rescaled else None
+
+    @cached_property
+    def decoder(self) -> Float[Tensor, "d_sae d_in"]:
+        """Rows of which acts are the coefficients."""
+        rows: Tensor = self.sae.W_dec.detach()
+        return rows if self._rescale is None else rows / self._rescale[:, None]
+
+    @cached_property
+    def encoder(self) -> Float[Tensor, "d_sae d_in"]:
+        """Gradient of each feature with respect to x where it is active (plain architectures)."""
+        rows: Tensor = self.sae.W_enc.detach().T
+        return rows if self._rescale is None else rows * self._rescale[:, None]
+
+    @property
+    def bias(self) -> Float[Tensor, " d_in"]:
+        """What no feature and no error reconstructs: decode(0)."""
+        bias: Tensor = self.sae.b_dec.detach()
+        return bias
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether `encoder` is the gradient of its features."""
+        return self.architecture in _PLAIN and self.sae.cfg.normalize_activations in (
+            "none",
+            "expected_average_only_in",
+        )
+
+    def encode(self, x: Float[Tensor, "*batch d_in"]) -> Float[Tensor, "*batch d_sae"]:
+        """Activations in decoding units; differentiable."""
+        acts: Tensor = self.sae.encode(x)
+        scale = self._scale(x)
+        return acts if scale is None else acts * scale
+
+    def error(
+        self, x: Float[Tensor, "*batch d_in"], acts: Float[Tensor, "*batch d_sae"]
+    ) -> Float[Tensor, "*batch d_in"]:
+        """What `acts` leave out of x."""
+        return x - acts @ self.decoder - self.bias
+
+    def _scale(self, x: Tensor) -> Tensor | None:
+        normalisation = self.sae.cfg.normalize_activations
+        if normalisation == "constant_norm_rescale":
+            return x.norm(dim=-1, keepdim=True) / self.d_in**0.5
+        if normalisation == "layer_norm":
+            return (x - x.mean(dim=-1, keepdim=True)).std(dim=-1, keepdim=True)
+        return None
+
+    def unit_gradients(
+        self,
+        x: Float[Tensor, "batch pos d_in"],
+        units: Int[Tensor, " unit"],
+        outer: Float[Tensor, "batch pos d_in"],
+        part: Bool[Tensor, "batch pos unit"],
+    ) -> Float[Tensor, "unit batch pos d_in"]:
+        """Gradient of the metric through each unit alone with respect to x, at clean.
+
+        For a feature: (outer · W_dec[i]) · grad of acts_i; for the error (unit `d_sae`): outer - Jᵀ outer, J the
+        Jacobian of decode∘encode. `part` says at which examples and positions each unit counts.
+        """
+        gradients = x.new_zeros(len(units), *x.shape)
+        is_error = units == self.d_sae
+        features = units[~is_error]
+        if len(features):
+            strength = (outer @ self.decoder[features].T) * part[..., ~is_error]
+            gradients[~is_error] = self._feature_gradients(x, features, strength)
+        if is_error.any():
+            through = self._through_features(x, outer)
+            gradients[is_error] = part[..., is_error].permute(2, 0, 1)[..., None] * (outer - through)
+        return gradients
+
+    def _feature_gradients(self, x: Tensor, features: Tensor, strength: Tensor) -> Tensor:
+        """Sum of strength[b, s, j] · grad acts_j at x[b, s], one slice [batch, pos, d_in] a feature."""
+        if self.is_plain:
+            with torch.no_grad():
+                active = self.encode(x)[..., features] != 0
+            return torch.einsum("bsj,jd->jbsd", strength * active, self.encoder[features])
+        with torch.enable_grad():
+            leaf = x.detach().requires_grad_()
+            acts = self.encode(leaf)[..., features] * strength
+            slices = [torch.autograd.grad(acts[..., j].sum(), leaf, retain_graph=True)[0] for j in range(len(features))]
+        return torch.stack(slices)
+
+    def _through_features(self, x: Tensor, outer: Tensor) -> Tensor:
+        """Jᵀ outer: what of a cotangent on x goes through all features together."""
+        if self.is_plain:
+            with torch.no_grad():
+                active = self.encode(x) != 0
+            return ((outer @ self.decoder.T) * active) @ self.encoder
+        with torch.enable_grad():
+            leaf = x.detach().requires_grad_()
+            decoded = self.encode(leaf) @ self.decoder
+            (through,) = torch.autograd.grad(decoded, leaf, outer)
+        return through
+
+    def weights_digest(self) -> str:
+        """SHA-256 of its weights."""
+        return digest_tensors(self.sae.state_dict().items())
+
+    def check(self) -> None:
+        """Demand that decoding is affine in the activations, as all of attribution rests on it.
+
+        Raises:
+            ModelError: it is not, as in a transcoder or a dictionary with state of its own.
+
+        """
+        generator = torch.Generator().manual_seed(0)
+        x = torch.randn(4, self.d_in, generator=generator).to(self.bias)
+        with torch.no_grad():
+            acts = self.encode(x)
+            ours = acts @ self.decoder
+            theirs = self.sae.decode(self.sae.encode(x))
+            scale = self._scale(x)
+            theirs = theirs - self.bias if scale is None else theirs - self.bias * scale - self._shift(x)
+        if ours.shape != theirs.shape or not torch.allclose(ours, theirs, atol=1e-3, rtol=1e-3):
+            raise ModelError(
+                f"the dictionary at {self.site.name} ({self.architecture}) does not decode as acts @ W_dec + b_dec; "
+                "transcoders and dictionaries with state of their own are not supported"
+            )
+
+    def _shift(self, x: Tensor) -> Tensor | float:
+        return x.mean(dim=-1, keepdim=True) if self.sae.cfg.normalize_activations == "layer_norm" else 0.0

@@ -1,0 +1,124 @@
+"""Load a suite of SAELens dictionaries: a folder with one subfolder a site, or a release of SAELens' registry."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from circuit_atlas.errors import ModelError
+from circuit_atlas.ingest.dictionary import SparseDictionary
+from circuit_atlas.ingest.language_model import LanguageModel, quiet
+from circuit_atlas.ingest.sites import Site, site_from_hook, site_from_name
+
+
+@dataclass(frozen=True)
+class Suite:
+    """The dictionaries of one model, in the order of their sites; sites may be missing.
+
+    Attributes:
+        name: name in the graph.
+        dictionaries: one for each site that has one.
+
+    """
+
+    name: str
+    dictionaries: Mapping[Site, SparseDictionary]
+
+    @property
+    def sites(self) -> tuple[Site, ...]:
+        """Sites with a dictionary, in the order of computation."""
+        return tuple(sorted(self.dictionaries))
+
+
+def load_suite(source: str, model: LanguageModel, *, name: str = "") -> Suite:
+    """Load the dictionaries in a folder, or of a SAELens release, that fit the model.
+
+    Raises:
+        ModelError: none is there, one cannot be loaded, or one does not fit the model (its site is named).
+
+    """
+    folder = Path(source).expanduser()
+    found = _from_folder(folder, model) if folder.is_dir() else _from_release(source, model)
+    dictionaries: dict[Site, SparseDictionary] = {}
+    for dictionary in found:
+        if dictionary.site in dictionaries:
+            raise ModelError(f"{source} has two dictionaries for the site {dictionary.site.name}")
+        _refuse_misfit(dictionary, model)
+        dictionaries[dictionary.site] = dictionary
+    if not dictionaries:
+        raise ModelError(f"{source} holds no dictionaries: no subfolder has cfg.json and sae_weights.safetensors")
+    suite_name = name or (folder.resolve().name if folder.is_dir() else source)
+    return Suite(suite_name, dict(sorted(dictionaries.items())))
+
+
+def _refuse_misfit(dictionary: SparseDictionary, model: LanguageModel) -> None:
+    if dictionary.site.layer >= model.n_layers:
+        raise ModelError(
+            f"there is a dictionary for {dictionary.site.name}, but {model.name} has layers 0 to {model.n_layers - 1}"
+        )
+    if dictionary.d_in != model.d_model:
+        raise ModelError(
+            f"the dictionary at {dictionary.site.name} is for activations of width {dictionary.d_in}, "
+            f"but {model.name} has width {model.d_model}"
+        )
+    dictionary.check()
+
+
+def _from_folder(folder: Path, model: LanguageModel) -> list[SparseDictionary]:
+    return [_load_one(cfg.parent, model) for cfg in sorted(folder.glob("*/cfg.json"))]
+
+
+def _load_one(folder: Path, model: LanguageModel) -> SparseDictionary:
+    from sae_lens import SAE
+
+    site = _site_of(folder)
+    try:
+        with quiet():
+            sae = SAE.load_from_disk(folder, device=str(model.device), dtype="float32")
+    except Exception as error:  # whatever a broken file raises, the user needs its folder and the first line
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        raise ModelError(f"the dictionary in {folder} cannot be loaded: {reason[0]}") from error
+    return SparseDictionary(site, _freeze(sae), str(folder))
+
+
+def _site_of(folder: Path) -> Site:
+    """Site by the hook that the configuration names; by the folder's name where it names none."""
+    try:
+        cfg: dict[str, Any] = json.loads((folder / "cfg.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{folder / 'cfg.json'} cannot be read: {error}") from None
+    hook = cfg.get("metadata", {}).get("hook_name") or cfg.get("hook_name")
+    try:
+        return site_from_hook(hook) if hook else site_from_name(folder.name)
+    except ModelError as error:
+        raise ModelError(f"the dictionary in {folder} has no place: {error}") from None
+
+
+def _from_release(release: str, model: LanguageModel) -> list[SparseDictionary]:
+    from sae_lens import SAE
+    from sae_lens.loading.pretrained_saes_directory import get_pretrained_saes_directory
+
+    directory = get_pretrained_saes_directory()
+    if release not in directory:
+        raise ModelError(f"{release!r} is neither a folder of dictionaries nor a release that SAELens knows")
+    loaded = []
+    for sae_name in directory[release].saes_map:
+        try:
+            with quiet():
+                sae = SAE.from_pretrained(release, sae_name, device=str(model.device))
+        except Exception as error:  # no network, a removed file, a changed format: all end here
+            reason = str(error).strip().splitlines() or [type(error).__name__]
+            raise ModelError(f"the dictionary {sae_name} of {release} cannot be loaded: {reason[0]}") from error
+        loaded.append(
+            SparseDictionary(site_from_hook(sae.cfg.metadata.hook_name), _freeze(sae), f"{release}/{sae_name}")
+        )
+    return loaded
+
+
+def _freeze(sae: Any) -> Any:
+    sae.requires_grad_(False)
+    sae.eval()
+    return sae

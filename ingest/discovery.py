@@ -1,0 +1,344 @@
+"""Discover a circuit: settings and files in, one circuit as rows out; written whole where a store is given.
+
+Examples → effects → nodes → edges → evidence → measurements → rows, each step a module of its own.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from circuit_atlas._version import __version__
+from circuit_atlas.cypher import keys
+from circuit_atlas.cypher.rows import CircuitRows
+from circuit_atlas.cypher.store import Store
+from circuit_atlas.errors import DataError
+from circuit_atlas.ingest.active import active_features, mean_units_active
+from circuit_atlas.ingest.attribution import NodeAttribution, Subject, attribute_edges, attribute_nodes
+from circuit_atlas.ingest.batches import Batch, TokenExample, batches, demand_equal_length, tokenise
+from circuit_atlas.ingest.dictionary_files import Suite, load_suite
+from circuit_atlas.ingest.digests import digest_json
+from circuit_atlas.ingest.evidence import gather_evidence, token_text
+from circuit_atlas.ingest.examples import Example, read_examples, sample, split_by_item
+from circuit_atlas.ingest.graph_rows import Findings, choose_edge_floor, to_rows
+from circuit_atlas.ingest.language_model import LanguageModel, load_model
+from circuit_atlas.ingest.measurement import Circuit, measure
+from circuit_atlas.ingest.metrics import LogitDifference, Metric, NegativeLogit
+from circuit_atlas.ingest.selection import Shape, choose_nodes, taking_part
+from circuit_atlas.ingest.settings import DiscoverSettings
+from circuit_atlas.progress import Reporter, Silent
+
+_NOT_IN_DIGEST = ("model", "dictionaries", "examples", "held_out", "batch_size", "device", "name")
+"""Settings that do not change what is found: places, whose content is digested instead, and the way of running."""
+
+
+@dataclass(frozen=True)
+class DiscoveredCircuit:
+    """One circuit.
+
+    Attributes:
+        name: its name for people.
+        rows: the circuit as rows of the graph.
+        summary: figures: sizes, metric, accuracy, seconds.
+
+    """
+
+    name: str
+    rows: CircuitRows
+    summary: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A model with its dictionaries, to be used for several tasks."""
+
+    model: LanguageModel
+    suite: Suite
+
+
+@dataclass(frozen=True)
+class Data:
+    """Examples to attribute over and to measure on, as tokens."""
+
+    train: list[TokenExample]
+    held_out: list[TokenExample]
+
+    def digest(self) -> str:
+        """SHA-256 over all of it."""
+        return digest_json([[e.example.identity() for e in some] for some in (self.train, self.held_out)])
+
+
+def load(settings: DiscoverSettings) -> Loaded:
+    """Load the model and the dictionaries that the settings name.
+
+    Raises:
+        ModelError: one is missing, broken, or does not fit the other.
+
+    """
+    model = load_model(settings.model, name=settings.model_id, device=settings.device, dtype=settings.dtype)
+    return Loaded(model, load_suite(settings.dictionaries, model, name=settings.suite))
+
+
+def read_data(settings: DiscoverSettings, tokenizer: Any) -> Data:
+    """Read, split, sample and tokenise the examples.
+
+    Raises:
+        DataError: a file is missing or broken, or does not fit the settings; the line is named.
+
+    """
+    examples = read_examples(Path(settings.examples))
+    if settings.held_out:
+        train, held = examples, read_examples(Path(settings.held_out))
+    else:
+        train, held = split_by_item(examples, settings.held_out_share, settings.seed)
+    train, held = sample(train, settings.n_examples, settings.seed), sample(held, settings.n_held_out, settings.seed)
+    _refuse_empty(settings, train, held)
+    data = Data(tokenise(train, tokenizer), tokenise(held, tokenizer))
+    if settings.positions == "keep":
+        demand_equal_length(data.train + data.held_out)
+    return data
+
+
+def _refuse_empty(settings: DiscoverSettings, train: Sequence[Example], held: Sequence[Example]) -> None:
+    if not train:
+        raise DataError(f"no examples of {settings.examples} are left to attribute over; lower held_out_share")
+    if settings.measure_thresholds and not held:
+        raise DataError(
+            f"no examples of {settings.examples} are left to measure on; raise held_out_share, "
+            "name a held_out file, or set measure_thresholds to 0"
+        )
+    if held and (train[0].patch_prefix is None) != (held[0].patch_prefix is None):
+        raise DataError(f"{settings.held_out} and {settings.examples} mix pairs and single prompts")
+
+
+def discover(
+    settings: DiscoverSettings,
+    *,
+    store: Store | None = None,
+    reporter: Reporter | None = None,
+    loaded: Loaded | None = None,
+) -> DiscoveredCircuit:
+    """Find the circuit that the settings ask for, and write it where a store is given.
+
+    Args:
+        settings: what to find.
+        store: where to write it, whole, in one transaction.
+        reporter: where progress goes; silent by default.
+        loaded: the model and dictionaries, where the caller has loaded them for several tasks.
+
+    Raises:
+        AtlasError: anything that the user can mend, in one line.
+
+    """
+    reporter = reporter or Silent()
+    start = time.perf_counter()
+    loaded = loaded or load(settings)
+    data = read_data(settings, loaded.model.tokenizer)
+    found = _find(settings, loaded, data, reporter)
+    rows = to_rows(found)
+    if store is not None:
+        store.write([rows])
+    return DiscoveredCircuit(found.circuit["name"], rows, _summary(found, rows, time.perf_counter() - start))
+
+
+def _find(settings: DiscoverSettings, loaded: Loaded, data: Data, reporter: Reporter) -> Findings:
+    dictionaries, keep = loaded.suite.dictionaries, settings.positions == "keep"
+    widths = {site: dictionary.d_sae for site, dictionary in dictionaries.items()}
+    metric: Metric = LogitDifference() if data.train[0].patch is not None else NegativeLogit()
+    subject = Subject(loaded.model, dictionaries, metric)
+    train = batches(data.train, settings.batch_size, loaded.model.device)
+    attribution = attribute_nodes(subject, train, settings, reporter)
+    shape = Shape(_items(train), max(len(e.clean) for e in data.train))
+    nodes, node_floor = choose_nodes(
+        attribution.effects, widths, shape, keep=keep, floor=settings.node_floor, most=settings.max_nodes
+    )
+    parts = None
+    if settings.selection == "per-example":
+        parts = taking_part(attribution.effects, nodes, widths, shape, node_floor, keep=keep)
+    units = {site: chosen.units for site, chosen in nodes.items()}
+    edges = attribute_edges(subject, train, attribution.outer, units, parts, reporter)
+    circuit = Circuit(
+        nodes,
+        {site: active_features(rows, widths[site], shape, keep=keep) for site, rows in attribution.effects.items()},
+        mean_units_active(attribution.effects, widths, shape, keep=keep),
+        shape.length if keep else 1,
+    )
+    measured = []
+    if settings.measure_thresholds:
+        held = batches(data.held_out, settings.batch_size, loaded.model.device)
+        measured = measure(subject, circuit, train, held, settings, reporter)
+    digests = {site: dictionary.weights_digest() for site, dictionary in dictionaries.items()}
+    model = {"id": keys.model_id(loaded.model.name), **loaded.model.describe()}
+    edge_floor = choose_edge_floor(edges, settings.edge_floor, settings.max_edges)
+    facts = _Facts(node_floor, edge_floor, model, [digests[s] for s in sorted(digests)], len(set(shape.items.tolist())))
+    pooled = mean_units_active(attribution.effects, widths, shape, keep=True)
+    return Findings(
+        circuit=_circuit(settings, loaded, data, subject, attribution, facts),
+        model=model,
+        task={"id": _task(settings), "kind": "contrastive" if data.train[0].patch is not None else "single"},
+        suite=loaded.suite.name,
+        dictionaries=dictionaries,
+        sae_digests=digests,
+        nodes=nodes,
+        edges=edges,
+        edge_floor=edge_floor,
+        target_effect=_target_effect(attribution, shape),
+        roles=_roles(data.train, loaded.model.tokenizer),
+        evidence=gather_evidence(loaded.model, dictionaries, attribution.effects, nodes, data.train),
+        candidates={s: active_features(rows, widths[s], shape, keep=False) for s, rows in attribution.effects.items()},
+        mean_active={site: pooled[site] - _errors_an_example(data.train) for site in pooled},
+        measurements=measured,
+    )
+
+
+@dataclass(frozen=True)
+class _Facts:
+    """What the circuit's properties need beside settings and data."""
+
+    node_floor: float
+    edge_floor: float
+    model: dict[str, Any]
+    sae_digests: list[str]
+    n_items: int
+
+
+def _items(train: Sequence[Batch]) -> torch.Tensor:
+    """Item of each example, in the order of the data."""
+    items = torch.zeros(sum(len(b.clean) for b in train), dtype=torch.long)
+    for batch in train:
+        items[batch.indices.cpu()] = batch.items.cpu()
+    return items
+
+
+def _errors_an_example(examples: Sequence[TokenExample]) -> float:
+    """Mean number of error units at one site: one a position."""
+    return sum(len(e.clean) for e in examples) / len(examples)
+
+
+def _target_effect(attribution: NodeAttribution, shape: Shape) -> float:
+    """Total effect; under zero ablation, the effects of the last site together."""
+    if attribution.metric_patch is not None:
+        return float((attribution.metric_patch - attribution.metric_clean).mean())
+    last = max(attribution.effects)
+    return float(attribution.effects[last].effect.sum()) / shape.examples
+
+
+def _roles(examples: Sequence[TokenExample], tokenizer: Any) -> list[str | None]:
+    """Name of each position: its role where all examples agree, else its token where all agree, else None."""
+    length = max(len(e.clean) for e in examples)
+    found: list[str | None] = []
+    for place in range(length):
+        named = {e.example.roles[place] if place < len(e.example.roles) else None for e in examples}
+        tokens = {t[place] if place < len(t) else None for e in examples for t in (e.clean, e.patch or e.clean)}
+        role = next(iter(named)) if len(named) == 1 else None
+        token = next(iter(tokens)) if len(tokens) == 1 else None
+        found.append(role or (None if token is None else token_text(tokenizer, token).strip() or None))
+    return found
+
+
+def _task(settings: DiscoverSettings) -> str:
+    return settings.task or Path(settings.examples).stem
+
+
+def _circuit(
+    settings: DiscoverSettings,
+    loaded: Loaded,
+    data: Data,
+    subject: Subject,
+    attribution: NodeAttribution,
+    facts: _Facts,
+) -> dict[str, Any]:
+    decisive = {k: v for k, v in dataclasses.asdict(settings).items() if k not in _NOT_IN_DIGEST}
+    digest = digest_json([decisive, facts.model["weights_digest"], facts.sae_digests, data.digest()])[:16]
+    clean, patch = attribution.metric_clean, attribution.metric_patch
+    pairs = patch is not None
+    return {
+        "id": keys.circuit_id(facts.model["id"], digest),
+        "name": settings.name or f"{_task(settings)}~{digest[:4]}",
+        "model_id": facts.model["id"],
+        "suite": loaded.suite.name,
+        "task_id": _task(settings),
+        "metric": subject.metric.name,
+        "metric_sign": subject.metric.sign,
+        "method": settings.method,
+        "steps": settings.steps if settings.method == "ig" else None,
+        "ablation": "patch" if pairs else "zero",
+        "selection": settings.selection,
+        "positions": settings.positions,
+        "outer_gradient": settings.outer_gradient,
+        "jacobian": "clean",
+        "first_token": "kept: its units are nodes like any other, marked is_first_token",
+        "node_floor": facts.node_floor,
+        "edge_floor": facts.edge_floor,
+        "n_examples": len(data.train),
+        "n_items": facts.n_items,
+        "split": "train" if settings.held_out else f"all but {settings.held_out_share:g} of the items",
+        "seed": settings.seed,
+        "metric_clean": float(clean.mean()),
+        "metric_patch": None if patch is None else float(patch.mean()),
+        "accuracy": float((clean < 0).float().mean()) if pairs else None,
+        "right_sign": None if patch is None else float((patch > clean).float().mean()),
+        "settings": json.dumps(dataclasses.asdict(settings), sort_keys=True),
+        "data_digest": data.digest(),
+        "created_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "code_version": __version__,
+    }
+
+
+def _summary(found: Findings, rows: CircuitRows, seconds: float) -> dict[str, Any]:
+    circuit = rows.nodes["Circuit"][0]
+    told = (
+        "n_nodes",
+        "n_edges",
+        "n_examples",
+        "metric_clean",
+        "metric_patch",
+        "accuracy",
+        "node_floor",
+        "edge_floor",
+    )
+    best = [m for m in found.measurements if m["kind"] == "circuit" and m["errors"] == "default"]
+    return {
+        **{key: circuit[key] for key in told},
+        "faithfulness": {m["n_nodes"]: m["faithfulness"] for m in best},
+        "seconds": seconds,
+    }
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a discovery would cost, in lines for people."""
+
+    lines: list[str]
+
+
+def plan(settings: DiscoverSettings) -> Plan:
+    """Load everything, time one batch of node effects, and say what the whole would cost; nothing is written."""
+    loaded = load(settings)
+    data = read_data(settings, loaded.model.tokenizer)
+    train = batches(data.train, settings.batch_size, loaded.model.device)
+    metric: Metric = LogitDifference() if data.train[0].patch is not None else NegativeLogit()
+    start = time.perf_counter()
+    attribute_nodes(Subject(loaded.model, loaded.suite.dictionaries, metric), train[:1], settings, Silent())
+    seconds = (time.perf_counter() - start) * len(data.train) / len(train[0].clean)
+    model = loaded.model
+    widths = sorted({d.d_sae for d in loaded.suite.dictionaries.values()})
+    return Plan(
+        [
+            f"model         {model.name}: {model.n_layers} layers, width {model.d_model}, vocabulary {model.d_vocab}",
+            f"dictionaries  {loaded.suite.name}: {len(loaded.suite.sites)} sites, "
+            f"{' or '.join(map(str, widths))} features each",
+            f"examples      {len(data.train)} to attribute over, {len(data.held_out)} held out to measure on",
+            f"node effects  {settings.method}, about {seconds:.0f} s (one batch of {len(train[0].clean)} was timed)",
+            f"stored        at most {settings.max_nodes:,} nodes and {settings.max_edges:,} edges",
+            "nothing was written",
+        ]
+    )

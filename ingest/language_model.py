@@ -1,0 +1,173 @@
+"""A language model behind TransformerBridge: loading, running with values replaced, and what identifies it."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from circuit_atlas.errors import ModelError
+from circuit_atlas.ingest.digests import digest_json, digest_tensors
+from circuit_atlas.ingest.sites import Site
+
+Replace = Callable[[Tensor], Tensor]
+"""What a site's activation [batch, pos, d] becomes."""
+
+
+@dataclass(frozen=True)
+class LanguageModel:
+    """A frozen causal language model.
+
+    Attributes:
+        bridge: the TransformerBridge.
+        tokenizer: its Hugging Face tokenizer, or None where the checkpoint has none.
+        name: name in the graph.
+        source: where it was loaded from.
+
+    """
+
+    bridge: Any
+    tokenizer: Any
+    name: str
+    source: str
+
+    @property
+    def n_layers(self) -> int:
+        """Number of transformer blocks."""
+        return int(self.bridge.cfg.n_layers)
+
+    @property
+    def d_model(self) -> int:
+        """Width of the residual stream."""
+        return int(self.bridge.cfg.d_model)
+
+    @property
+    def d_vocab(self) -> int:
+        """Size of the vocabulary."""
+        return int(self.unembedding().shape[0])
+
+    @property
+    def device(self) -> torch.device:
+        """Where its weights are."""
+        return next(iter(self.bridge.parameters())).device
+
+    def run(
+        self, tokens: Int[Tensor, "batch pos"], replace: Mapping[Site, Replace] | None = None
+    ) -> Float[Tensor, "batch pos d_vocab"]:
+        """Logits, with the activation at each site of `replace` passed through its function."""
+        hooks = [(site.hook_name, _hook(function)) for site, function in (replace or {}).items()]
+        logits: Tensor = self.bridge.run_with_hooks(tokens, return_type="logits", fwd_hooks=hooks)
+        return logits
+
+    def activations(self, tokens: Int[Tensor, "batch pos"], sites: Sequence[Site]) -> dict[Site, Tensor]:
+        """Activations [batch, pos, d] at each site, detached."""
+        found: dict[Site, Tensor] = {}
+
+        def keep(site: Site) -> Replace:
+            def function(x: Tensor) -> Tensor:
+                found[site] = x.detach()
+                return x
+
+            return function
+
+        with torch.no_grad():
+            self.run(tokens, {site: keep(site) for site in sites})
+        missing = [site.name for site in sites if site not in found]
+        if missing:
+            raise ModelError(f"{self.name} never computes the site {missing[0]}; has it {self.n_layers} layers?")
+        return found
+
+    def unembedding(self) -> Float[Tensor, "d_vocab d_model"]:
+        """Rows that turn the final residual stream into logits."""
+        weight: Tensor = self.bridge.original_model.get_output_embeddings().weight
+        return weight.detach()
+
+    def describe(self) -> dict[str, Any]:
+        """Properties of its node in the graph."""
+        cfg = self.bridge.cfg
+        return {
+            "n_layers": self.n_layers,
+            "d_model": self.d_model,
+            "n_heads": int(cfg.n_heads),
+            "d_vocab": self.d_vocab,
+            "source": self.source,
+            "weights_digest": digest_tensors(self.bridge.original_model.state_dict().items()),
+            "tokenizer_digest": None if self.tokenizer is None else digest_json(self.tokenizer.get_vocab()),
+        }
+
+
+def _hook(function: Replace) -> Callable[..., Tensor]:
+    """Wrap a function of [batch, pos, d] as a hook that also stands at values split into heads."""
+
+    def hook(x: Tensor, hook: object) -> Tensor:
+        if x.ndim == 3:
+            return function(x)
+        return function(x.flatten(2)).reshape(x.shape)
+
+    return hook
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Keep the loading noise of third parties (warnings, bars, prints) off the terminal."""
+    import transformers
+
+    transformers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")
+        disabled = logging.root.manager.disable
+        logging.disable(logging.WARNING)
+        try:
+            yield
+        finally:
+            logging.disable(disabled)
+
+
+def load_model(source: str, *, name: str = "", device: str = "cpu", dtype: str = "float32") -> LanguageModel:
+    """Load a Hugging Face checkpoint folder, or a model by its TransformerLens name, through TransformerBridge.
+
+    Raises:
+        ModelError: there is no such model, or it cannot be loaded.
+
+    """
+    folder = Path(source).expanduser()
+    if folder.is_dir() and not (folder / "config.json").is_file():
+        raise ModelError(f"{folder} is not a Hugging Face checkpoint: it has no config.json")
+    if not folder.is_dir() and (folder.is_absolute() or source.startswith(("./", "../"))):
+        raise ModelError(f"there is no model folder {source}")
+    try:
+        with quiet():
+            bridge, tokenizer = _boot(source, folder, getattr(torch, dtype), device)
+    except ModelError:
+        raise
+    except Exception as error:  # loaders raise everything from OSError to KeyError; each means the same to the user
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        raise ModelError(f"the model {source!r} cannot be loaded: {reason[0]}") from error
+    bridge.requires_grad_(False)
+    bridge.eval()
+    return LanguageModel(bridge, tokenizer, name or (folder.resolve().name if folder.is_dir() else source), source)
+
+
+def _boot(source: str, folder: Path, dtype: torch.dtype, device: str) -> tuple[Any, Any]:
+    from transformer_lens.model_bridge import TransformerBridge
+
+    if not folder.is_dir():
+        bridge = TransformerBridge.boot_transformers(source, device=device, dtype=dtype)
+        return bridge, bridge.tokenizer
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, local_files_only=True).to(device)
+    has_tokenizer = any((folder / file).exists() for file in ("tokenizer.json", "tokenizer_config.json", "vocab.json"))
+    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True) if has_tokenizer else None
+    bridge = TransformerBridge.boot_transformers(str(folder), hf_model=model, tokenizer=tokenizer, device=device)
+    return bridge, tokenizer

@@ -1,0 +1,85 @@
+"""Sites: the places of a transformer where a dictionary may sit, in the order in which they are computed."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from circuit_atlas.errors import ModelError
+
+COMPONENTS = ("attn", "mlp", "resid")
+"""Components of one layer, in order; that an MLP in a parallel block reads no attention, the cut graph finds out."""
+
+_HOOKS = {
+    "attn": "blocks.{}.attn.hook_out",
+    "mlp": "blocks.{}.mlp.hook_out",
+    "resid": "blocks.{}.hook_out",
+}
+
+_ALIASES = (
+    (re.compile(r"^blocks\.0\.(hook_in|hook_resid_pre)$|^hook_embed$|^embed\.hook_out$"), "embed"),
+    (re.compile(r"^blocks\.(\d+)\.(attn\.hook_out|hook_attn_out)$"), "attn"),
+    (re.compile(r"^blocks\.(\d+)\.(mlp\.hook_out|hook_mlp_out)$"), "mlp"),
+    (re.compile(r"^blocks\.(\d+)\.(hook_out|hook_resid_post)$"), "resid"),
+)
+
+_NAME = re.compile(r"^(?:embed|(attn|mlp|resid)_(\d+))$")
+
+
+@dataclass(frozen=True, order=True)
+class Site:
+    """One place with a dictionary; sites sort in the order of computation.
+
+    Attributes:
+        layer: from 0; -1 for the embedding.
+        rank: order within the layer.
+
+    """
+
+    layer: int
+    rank: int
+
+    @property
+    def component(self) -> str:
+        """Component: embed, attn, mlp or resid."""
+        return "embed" if self.layer < 0 else COMPONENTS[self.rank]
+
+    @property
+    def name(self) -> str:
+        """Name in the graph, such as `resid_3`."""
+        return "embed" if self.layer < 0 else f"{self.component}_{self.layer}"
+
+    @property
+    def hook_name(self) -> str:
+        """Canonical hook of TransformerBridge."""
+        return "blocks.0.hook_in" if self.layer < 0 else _HOOKS[self.component].format(self.layer)
+
+
+def site_from_name(name: str) -> Site:
+    """Return the site called `name`.
+
+    Raises:
+        ModelError: no site is called so.
+
+    """
+    match = _NAME.match(name)
+    if match is None:
+        raise ModelError(f"{name!r} is not a site; sites are embed, attn_0, mlp_0, resid_0, attn_1, …")
+    return Site(-1, 0) if match[1] is None else Site(int(match[2]), COMPONENTS.index(match[1]))
+
+
+def site_from_hook(hook_name: str) -> Site:
+    """Return the site of a hook, canonical or an older alias of it.
+
+    Raises:
+        ModelError: no site has that hook.
+
+    """
+    for pattern, component in _ALIASES:
+        match = pattern.match(hook_name)
+        if match is not None:
+            return Site(-1, 0) if component == "embed" else Site(int(match[1]), COMPONENTS.index(component))
+    raise ModelError(
+        f"the hook {hook_name!r} is not one that circuits are found at; "
+        "known are blocks.0.hook_resid_pre and blocks.N.hook_attn_out, hook_mlp_out, hook_resid_post"
+    )
