@@ -81,7 +81,9 @@ def delete(tx: Transaction, circuit_id: str) -> None:
     """
     ids = {"ids": [circuit_id]}
     if not tx.run(statements.KNOWN_CIRCUITS, ids):
-        raise UnknownCircuitError(f"there is no circuit with the id {circuit_id!r}; `circuit-atlas circuits` lists them")
+        raise UnknownCircuitError(
+            f"there is no circuit with the id {circuit_id!r}; `circuit-atlas circuits` lists them"
+        )
     for row in tx.run(statements.DERIVED, ids):
         raise StoreError(f"circuit {row['derived']} was derived from {row['name']}: delete {row['derived']} first")
     for statement in statements.DELETE_CIRCUIT:
@@ -104,7 +106,9 @@ def _refuse_changed_guards(tx: Transaction, circuits: Prepared) -> None:
         if label.guard is None or label.name not in circuits.nodes:
             continue
         given = circuits.nodes[label.name].select(["id", label.guard]).to_pylist()
-        known = {row["id"]: row["value"] for row in tx.run(statements.read_guards(label), {"ids": [r["id"] for r in given]})}
+        known = {
+            row["id"]: row["value"] for row in tx.run(statements.read_guards(label), {"ids": [r["id"] for r in given]})
+        }
         for row in given:
             if known[row["id"]] != row[label.guard]:
                 raise StoreError(
@@ -120,7 +124,9 @@ def _refuse_unknown_origins(tx: Transaction, circuits: Prepared) -> None:
             wanted = sorted(set(table["to"].to_pylist()))
             known = {row["id"] for row in tx.run(statements.KNOWN_CIRCUITS, {"ids": wanted})}
             for missing in (origin for origin in wanted if origin not in known):
-                raise StoreError(f"a circuit is derived from {missing!r}, which the store does not have: write it first")
+                raise StoreError(
+                    f"a circuit is derived from {missing!r}, which the store does not have: write it first"
+                )
 
 
 def properties_of(label: str) -> tuple[str, ...]:

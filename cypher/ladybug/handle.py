@@ -1,0 +1,67 @@
+"""One opening of the file: the engine's database with a connection, and how it reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import ladybug
+
+from circuit_atlas.cypher.base import Result
+from circuit_atlas.cypher.ladybug.values import Place, ends_of, plain
+
+KEYS = "MATCH (n:{label}) WHERE offset(id(n)) IN $offsets RETURN offset(id(n)), n.id"
+
+
+class Handle:
+    """The file, open."""
+
+    def __init__(self, path: Path, *, read_only: bool) -> None:
+        self._database = ladybug.Database(str(path), read_only=read_only)
+        self.connection = ladybug.Connection(self._database)
+
+    def close(self) -> None:
+        """Let go of the file; after writing, this brings everything into it."""
+        self.connection.close()
+        self._database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def read(
+        self, cypher: str, params: Mapping[str, Any], *, row_limit: int | None, time_limit: float | None
+    ) -> Result:
+        """Run one statement; values come back plain."""
+        self.connection.set_query_timeout(0 if time_limit is None else max(1, round(time_limit * 1000)))
+        answer = self.connection.execute(cypher, dict(params))
+        rows = []
+        while answer.has_next() and (row_limit is None or len(rows) < row_limit):
+            rows.append(answer.get_next())
+        truncated = answer.has_next()
+        columns = answer.get_column_names()
+        answer.close()
+        known = self._keys(rows)
+        return Result(columns, [[plain(value, known) for value in row] for row in rows], truncated)
+
+    def _keys(self, rows: list[list[Any]]) -> dict[Place, str]:
+        """Keys of the nodes at the ends of every relationship in the rows, which carry the engine's own places."""
+        wanted: dict[int, set[int]] = {}
+        for table, offset in (end for row in rows for value in row for end in ends_of(value)):
+            wanted.setdefault(table, set()).add(offset)
+        if not wanted:
+            return {}
+        labels = dict(self.connection.execute("CALL show_tables() RETURN id, name").get_all())
+        return {
+            (table, offset): key
+            for table, offsets in wanted.items()
+            for offset, key in self.connection.execute(
+                KEYS.format(label=labels[table]), {"offsets": sorted(offsets)}
+            ).get_all()
+        }

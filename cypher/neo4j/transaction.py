@@ -1,0 +1,59 @@
+"""How the server engine writes inside a transaction: UNWIND over rows, in portions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import neo4j
+import pyarrow as pa
+
+from circuit_atlas.cypher.rows import Pair
+from circuit_atlas.cypher.schema import LABEL_BY_NAME
+from circuit_atlas.cypher.statements import create_nodes, create_relationships
+from circuit_atlas.cypher.transaction import properties_of
+
+PORTION = 20_000
+"""Rows that go to the server in one statement."""
+
+
+class Neo4jTransaction:
+    """One open transaction of a session."""
+
+    def __init__(self, transaction: neo4j.ManagedTransaction) -> None:
+        self._transaction = transaction
+
+    def run(self, cypher: str, params: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Run one statement and return its rows."""
+        return [record.data() for record in self._transaction.run(cypher, dict(params))]  # type: ignore[arg-type]
+
+    def add_nodes(self, label: str, table: pa.Table) -> None:
+        """Create nodes whose keys are new."""
+        self._run_in_portions(create_nodes(label, table.column_names), table)
+
+    def merge_nodes(self, label: str, table: pa.Table) -> None:
+        """Create or complete shared nodes; a null overwrites nothing, and a known guard stays."""
+        guard = LABEL_BY_NAME[label].guard
+        sets = (
+            f"n.{name} = coalesce(n.{name}, row.{name})"
+            if name == guard
+            else f"n.{name} = coalesce(row.{name}, n.{name})"
+            for name in properties_of(label)
+        )
+        self._run_in_portions(f"UNWIND $rows AS row MERGE (n:{label} {{id: row.id}}) SET {', '.join(sets)}", table)
+
+    def add_relationships(self, pair: Pair, table: pa.Table) -> None:
+        """Create relationships of nodes that just lost all of theirs."""
+        self._run_in_portions(create_relationships(pair, table.column_names), table)
+
+    def merge_relationships(self, pair: Pair, table: pa.Table) -> None:
+        """Create those relationships between shared nodes that are not there yet."""
+        self._run_in_portions(
+            f"UNWIND $rows AS row MATCH (a:{pair.source} {{id: row.`from`}}) MATCH (b:{pair.target} {{id: row.`to`}}) "
+            f"MERGE (a)-[:{pair.type}]->(b)",
+            table,
+        )
+
+    def _run_in_portions(self, cypher: str, table: pa.Table) -> None:
+        for start in range(0, table.num_rows, PORTION):
+            self.run(cypher, {"rows": table.slice(start, PORTION).to_pylist()})
