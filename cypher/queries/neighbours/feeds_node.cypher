@@ -19,10 +19,9 @@
 // column target_position: integer or null | position of the unit; null where summed
 // column weight: float [units of the metric] | indirect effect through this edge alone, signed
 // column source_effect: float [units of the metric] | indirect effect of the upstream end, signed
-MATCH (c:Circuit)-[:HAS_NODE]->(d:CircuitNode)
+MATCH (c:Circuit)-[:HAS_NODE]->(s:CircuitNode)-[e:EDGE]->(d:CircuitNode)
 WHERE c.name = $circuit AND d.id STARTS WITH (c.id + '/' + $unit + '/')
-MATCH (s:CircuitNode)-[e:EDGE]->(d)
-WHERE abs(e.weight) > $edge_threshold AND abs(s.effect) > $node_threshold
+  AND abs(e.weight) > $edge_threshold AND abs(s.effect) > $node_threshold
 OPTIONAL MATCH (s)-[:INSTANCE_OF]->(f:Feature)
 RETURN s.id AS source, d.id AS target, s.kind AS source_kind, s.component AS source_component,
        s.layer AS source_layer, s.feature_index AS source_feature_index, s.position AS source_position,

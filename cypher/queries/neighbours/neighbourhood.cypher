@@ -19,14 +19,24 @@
 // column label: string or null | the feature's short name
 // column weight: float [units of the metric] | indirect effect through the edge between them alone, signed
 // column effect: float [units of the metric] | indirect effect of the neighbour, signed
-MATCH (c:Circuit)-[:HAS_NODE]->(n:CircuitNode)
-WHERE c.name = $circuit AND (n.id = (c.id + '/' + $node) OR n.id STARTS WITH (c.id + '/' + $node + '/'))
-MATCH (n)-[e:EDGE]-(m:CircuitNode)
-WHERE abs(e.weight) > $edge_threshold AND (m.kind = 'target' OR abs(m.effect) > $node_threshold)
-OPTIONAL MATCH (m)-[:INSTANCE_OF]->(f:Feature)
-OPTIONAL MATCH (n)-[out:EDGE]->(m)
-RETURN n.id AS node, m.id AS neighbour, CASE WHEN out.weight IS NULL THEN 'upstream' ELSE 'downstream' END AS direction,
-       m.kind AS kind, m.component AS component, m.layer AS layer, m.feature_index AS feature_index,
-       m.position AS position, m.role AS role, f.label AS label, e.weight AS weight, m.effect AS effect
+MATCH (c:Circuit)-[:HAS_NODE]->(s:CircuitNode)-[e:EDGE]->(d:CircuitNode)
+WHERE c.name = $circuit AND abs(e.weight) > $edge_threshold
+WITH s, d, e.weight AS weight,
+     (s.id = (c.id + '/' + $node) OR s.id STARTS WITH (c.id + '/' + $node + '/')) AS leaves,
+     (d.id = (c.id + '/' + $node) OR d.id STARTS WITH (c.id + '/' + $node + '/')) AS enters
+WHERE (leaves AND (d.kind = 'target' OR abs(d.effect) > $node_threshold))
+   OR (enters AND abs(s.effect) > $node_threshold)
+OPTIONAL MATCH (s)-[:INSTANCE_OF]->(f:Feature)
+OPTIONAL MATCH (d)-[:INSTANCE_OF]->(g:Feature)
+RETURN CASE WHEN leaves THEN s.id ELSE d.id END AS node, CASE WHEN leaves THEN d.id ELSE s.id END AS neighbour,
+       CASE WHEN leaves THEN 'downstream' ELSE 'upstream' END AS direction,
+       CASE WHEN leaves THEN d.kind ELSE s.kind END AS kind,
+       CASE WHEN leaves THEN d.component ELSE s.component END AS component,
+       CASE WHEN leaves THEN d.layer ELSE s.layer END AS layer,
+       CASE WHEN leaves THEN d.feature_index ELSE s.feature_index END AS feature_index,
+       CASE WHEN leaves THEN d.position ELSE s.position END AS position,
+       CASE WHEN leaves THEN d.role ELSE s.role END AS role,
+       CASE WHEN leaves THEN g.label ELSE f.label END AS label, weight AS weight,
+       CASE WHEN leaves THEN d.effect ELSE s.effect END AS effect
 ORDER BY abs(weight) DESC, node, neighbour
 LIMIT $limit
