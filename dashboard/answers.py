@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
+
 from circuit_atlas.cypher.library import find_query
 from circuit_atlas.cypher.store import Store
 

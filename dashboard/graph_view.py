@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from circuit_atlas.dashboard.layout import Canvas, Columns, Layout, Unit, lay_out
-from circuit_atlas.dashboard.palette import INK, SHAPES, edge_opacity, edge_width, node_size, sign_colour
-from circuit_atlas.dashboard.wording import edge_hover, node_hover, node_label
 from jinja2 import Environment, FileSystemLoader
 from pyvis.network import Network
+
+from circuit_atlas.dashboard.layout import Canvas, Columns, Layout, Unit, lay_out
+from circuit_atlas.dashboard.palette import INK, SHAPES, edge_opacity, edge_width, node_size, sign_colour
+from circuit_atlas.dashboard.records import records
+from circuit_atlas.dashboard.wording import edge_hover, node_hover, node_label
 
 GUTTER_LEFT, GUTTER_TOP = 66, 26
 """Pixels at the canvas's edges kept for the names of rows and columns."""
@@ -80,11 +82,11 @@ def draw(nodes: pd.DataFrame, edges: pd.DataFrame, columns: Columns) -> Drawing:
         columns: what a column stands for.
 
     """
-    rows = _records(nodes)
+    rows = records(nodes)
     layout, zoom = _readable_layout([_unit(row) for row in rows], columns)
     largest_effect = max((abs(row["effect"]) for row in rows if row["kind"] != "target"), default=0.0)
     by_id = {row["id"]: row for row in rows}
-    kept = [row for row in _records(edges) if row["source"] in by_id and row["target"] in by_id]
+    kept = [row for row in records(edges) if row["source"] in by_id and row["target"] in by_id]
     kept.sort(key=lambda row: (abs(row["weight"]), row["source"], row["target"]))
     largest_weight = max((abs(row["weight"]) for row in kept), default=0.0)
     height = layout.height * zoom + GUTTER_TOP + 8
@@ -121,18 +123,6 @@ def _readable_layout(units: Sequence[Unit], columns: Columns) -> tuple[Layout, f
         if layout.zoom(canvas) >= _READABLE:
             break
     return layout, layout.zoom(canvas)
-
-
-def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """Rows as mappings, with None where the frame has any kind of missing value."""
-    return [
-        {str(key): None if _missing(value) else value for key, value in row.items()}
-        for row in frame.to_dict(orient="records")
-    ]
-
-
-def _missing(value: object) -> bool:
-    return value is None or value is pd.NA or (isinstance(value, float) and value != value)
 
 
 def _unit(row: dict[str, Any]) -> Unit:

@@ -7,22 +7,23 @@ but the choices on the page outlives a run.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 import streamlit as st
+
 from circuit_atlas.cypher import connect
 from circuit_atlas.cypher.store import Store
 from circuit_atlas.dashboard.answers import Answer, ask
 from circuit_atlas.dashboard.graph_view import draw, to_html
 from circuit_atlas.dashboard.layout import Columns
 from circuit_atlas.dashboard.legend import legend_html
+from circuit_atlas.dashboard.records import records
 from circuit_atlas.dashboard.tables import circuit_table, facts, measurement_table, setting_line, strongest_table
 from circuit_atlas.dashboard.thresholds import first_step, kept, spell, steps
-from circuit_atlas.dashboard.wording import without_password
-
+from circuit_atlas.dashboard.wording import as_text
 from circuit_atlas.errors import AtlasError
 
 NODES_AT_FIRST, EDGES_AT_FIRST = 80, 200
@@ -56,16 +57,16 @@ def show_page(arguments: Sequence[str]) -> None:
         with connect(url, create=False, read_only=True) as store:
             _show_store(store)
     except AtlasError as error:
-        st.error(str(error))
+        st.error(as_text(str(error)))
 
 
 def _show_store(store: Store) -> None:
     circuits = ask(store, "circuits")
     names: list[str] = circuits.frame["name"].tolist()
     if not names:
-        st.info(f"The store {store.url} holds no circuit yet: write one with `circuit-atlas discover`.")
+        st.info(f"The store {as_text(store.url)} holds no circuit yet: write one with `circuit-atlas discover`.")
         return
-    st.caption(f"{without_password(store.url)} · {len(names)} {'circuit' if len(names) == 1 else 'circuits'}")
+    st.caption(f"{as_text(store.url)} · {len(names)} {'circuit' if len(names) == 1 else 'circuits'}")
     st.dataframe(circuit_table(circuits.frame), hide_index=True, height=38 + 35 * min(len(names), 5))
     _show_cypher(circuits)
     with st.sidebar:
@@ -73,8 +74,8 @@ def _show_store(store: Store) -> None:
         everything = ask(store, "nodes", circuit=name), ask(store, "edges", circuit=name)
         view = _controls(name, *(answer.frame for answer in everything))
     circuit = ask(store, "circuit", circuit=name)
-    listed = circuits.frame.set_index("name").loc[name]
-    _show_heading(circuit, listed["faithfulness"])
+    listed = next(row for row in records(circuits.frame) if row["name"] == name)
+    _show_heading(records(circuit.frame)[0], listed["faithfulness"])
     _show_drawing(store, name, view, (listed["n_nodes"], listed["n_edges"]))
     _show_settings(circuit, ask(store, "measurements", circuit=name))
 
@@ -97,18 +98,19 @@ def _controls(name: str, nodes: pd.DataFrame, edges: pd.DataFrame) -> View:
     edge_threshold = st.select_slider(
         "Edge threshold, |weight| above", options, value=at_first, format_func=spell, key=f"edges of {name}"
     )
-    columns = st.radio("Columns", list(Columns), format_func=str, horizontal=True)
-    return View(node_threshold, edge_threshold, columns)
+    columns = st.radio("Columns", [columns.value for columns in Columns], horizontal=True)
+    return View(node_threshold, edge_threshold, Columns(columns))
 
 
-def _show_heading(circuit: Answer, faithfulness: float | None) -> None:
-    row: dict[str, Any] = circuit.frame.to_dict(orient="records")[0]
-    st.subheader(row["name"], anchor=False)
+def _show_heading(circuit: Mapping[str, Any], faithfulness: float | None) -> None:
+    st.subheader(as_text(circuit["name"]), anchor=False)
     st.caption(
-        f"Task **{row['task']}** in **{row['model']}**, dictionaries **{row['suite']}**, metric **{row['metric']}** "
-        f"({row['metric_sign']})  \n{setting_line(row)}"
+        "Task **{task}** in **{model}**, dictionaries **{suite}**, metric **{metric}** ({metric_sign})".format(
+            **circuit
+        )
+        + f"  \n{setting_line(circuit)}"
     )
-    figures = facts(row, faithfulness)
+    figures = facts(circuit, faithfulness)
     for column, (title, value) in zip(st.columns(len(figures)), figures.items(), strict=True):
         column.metric(title, value)
 

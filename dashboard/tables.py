@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
+
+from circuit_atlas.dashboard.records import records
 from circuit_atlas.dashboard.wording import tokens, unit_name
 
 _CIRCUITS = {
@@ -50,16 +52,15 @@ def measurement_table(measurements: pd.DataFrame) -> pd.DataFrame:
 
 def strongest_table(nodes: pd.DataFrame, limit: int) -> pd.DataFrame:
     """The strongest features and errors of the query `nodes`, with what they fire on and promote."""
-    strongest = nodes[nodes["kind"] != "target"].head(limit)
-    rows = strongest.to_dict(orient="records")
+    rows = records(nodes[nodes["kind"] != "target"].head(limit))
     return pd.DataFrame(
         {
             "unit": [unit_name(row) for row in rows],
             "label": [row["label"] or "" for row in rows],
-            "position": pd.array(strongest["position"].tolist(), dtype="Int64"),
+            "position": pd.array([row["position"] for row in rows], dtype="Int64"),
             "role": [row["role"] or "" for row in rows],
-            "effect": strongest["effect"].tolist(),
-            "± s.e.": strongest["effect_se"].tolist(),
+            "effect": [row["effect"] for row in rows],
+            "± s.e.": [row["effect_se"] for row in rows],
             "fires on": [tokens(row["top_tokens"]) for row in rows],
             "promotes": [tokens(row["promotes"]) for row in rows],
         }
@@ -81,22 +82,18 @@ def facts(circuit: Mapping[str, Any], faithfulness: float | None) -> dict[str, s
 
 def setting_line(circuit: Mapping[str, Any]) -> str:
     """How the circuit was found, in one line."""
-    given = [f"{name.replace('_', ' ')} {circuit[name]}" for name in _SETTINGS if _known(circuit[name])]
+    given = [f"{name.replace('_', ' ')} {circuit[name]}" for name in _SETTINGS if circuit[name] is not None]
     return " · ".join([*given, f"{int(circuit['n_examples'])} examples ({circuit['split']})"])
 
 
 def figure(value: float | None) -> str:
     """A number to three significant digits, or a dash where there is none."""
-    return f"{value:.3g}" if value is not None and _known(value) else "–"
+    return f"{value:.3g}" if value is not None else "–"
 
 
 def percentage(value: float | None) -> str:
     """A share in per cent, or a dash where there is none."""
-    return f"{100 * value:.1f} %" if value is not None and _known(value) else "–"
-
-
-def _known(value: object) -> bool:
-    return not (value is None or value is pd.NA or (isinstance(value, float) and value != value))
+    return f"{100 * value:.1f} %" if value is not None else "–"
 
 
 def _renamed(frame: pd.DataFrame, headings: Mapping[str, str]) -> pd.DataFrame:

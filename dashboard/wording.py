@@ -80,6 +80,6 @@ def _placed(row: Mapping[str, Any]) -> str:
     return unit_name(row) if position is None else f"{unit_name(row)} at {int(position)}"
 
 
-def without_password(url: str) -> str:
-    """A store's URL without the user and password it may hold."""
-    return re.sub(r"//[^/@]*@", "//", url)
+def as_text(text: str) -> str:
+    """The text with every sign escaped that the page's Markdown would read as markup."""
+    return re.sub(r"([\\`*_\[\]$:~#<>|])", r"\\\1", text)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from circuit_atlas.cypher import CircuitRows, Pair, keys
-from tests.graphs import MODEL, SUITE, circuit
-
 from tests.dashboard.frames import big_frames
+from tests.graphs import MODEL, SUITE, circuit
 
 _NODE = ("component", "layer", "feature_index", "position", "role", "effect", "effect_se")
 _FEATURE = ("component", "layer", "feature_index", "label", "top_tokens", "promotes")

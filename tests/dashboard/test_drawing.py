@@ -20,7 +20,7 @@ from circuit_atlas.dashboard.palette import (
     node_size,
     sign_colour,
 )
-from circuit_atlas.dashboard.wording import clipped, node_hover, node_label, unit_name, without_password
+from circuit_atlas.dashboard.wording import as_text, clipped, node_hover, node_label, unit_name
 from tests.dashboard.frames import big_frames
 
 
@@ -112,9 +112,8 @@ def test_units_are_named_as_the_field_names_them() -> None:
     assert clipped("four", 4) == "four"
 
 
-def test_a_store_is_shown_without_its_password() -> None:
-    assert without_password("neo4j+s://me:secret@host:7687") == "neo4j+s://host:7687"
-    assert without_password("ladybug:/tmp/a@b.lbug") == "ladybug:/tmp/a@b.lbug"
+def test_names_are_shown_as_they_are_written() -> None:
+    assert as_text("a_b*c [d] $e$") == r"a\_b\*c \[d\] \$e\$"
 
 
 class References(HTMLParser):
