@@ -53,7 +53,7 @@ class Page:
 
     def until(self, asked: Callable[[], Any]) -> Any:
         """Wait until the question has a true answer, and give it."""
-        transient = (StaleElementReferenceException, NoSuchElementException, JavascriptException)
+        transient = (StaleElementReferenceException, NoSuchElementException, JavascriptException, AssertionError)
         return WebDriverWait(self.driver, _PATIENCE, 0.1, ignored_exceptions=transient).until(lambda _: asked())
 
     def text(self) -> str:
@@ -91,11 +91,10 @@ class Page:
         self.settle()
 
     def move_slider(self, place: int, *keys: str) -> None:
-        """Press keys on the thumb of a slider."""
+        """Press keys on the thumb of a slider; the page's run on it begins a moment later."""
         before = self.slider(place)
-        self._all("[data-testid='stSlider'] [role='slider']")[place].send_keys(*keys)
+        self._all("[data-testid='stSlider'] input[type='range']")[place].send_keys(*keys)
         self.until(lambda: self.slider(place) != before)
-        self.settle()
 
     def slider(self, place: int) -> str:
         """The value a slider shows."""
@@ -113,14 +112,11 @@ class Page:
     def requested_hosts(self) -> set[str]:
         """Hosts that anything was asked of since they were last asked for, frames and sockets included."""
         events = [json.loads(entry["message"])["message"] for entry in self.driver.get_log("performance")]
-        urls = [
-            event["params"]["request"]["url"]
-            if event["method"] == "Network.requestWillBeSent"
-            else event["params"]["url"]
-            for event in events
-            if event["method"] in ("Network.requestWillBeSent", "Network.webSocketCreated")
-        ]
-        return {parts.hostname or "" for parts in map(urlsplit, urls) if parts.scheme in ("http", "https", "ws", "wss")}
+        asked = [e["params"]["request"]["url"] for e in events if e["method"] == "Network.requestWillBeSent"]
+        asked += [e["params"]["url"] for e in events if e["method"] == "Network.webSocketCreated"]
+        return {
+            parts.hostname or "" for parts in map(urlsplit, asked) if parts.scheme in ("http", "https", "ws", "wss")
+        }
 
     def _all(self, selector: str) -> list[WebElement]:
         return self.driver.find_elements(By.CSS_SELECTOR, selector)
@@ -138,7 +134,8 @@ class Page:
 def chromium(profile: Path) -> Iterator[Page]:
     """A fresh headless Chromium for which no host but 127.0.0.1 exists."""
     browser, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    assert browser and driver, "no browser to test in: sudo apt-get install chromium chromium-driver"
+    if browser is None or driver is None:
+        raise AssertionError("no browser to test in: sudo apt-get install chromium chromium-driver")
     options = webdriver.ChromeOptions()
     options.binary_location = browser
     for argument in (*_ARGUMENTS, f"--user-data-dir={profile}"):

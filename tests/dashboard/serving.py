@@ -12,9 +12,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.request import ProxyHandler, build_opener
 
-_START = (
-    "import sys; from circuit_atlas.dashboard.launch import run; sys.exit(run(sys.argv[1], int(sys.argv[2]), False))"
-)
+_START = """
+import sys
+from circuit_atlas.dashboard.launch import run
+sys.exit(run(sys.argv[1], int(sys.argv[2]), False))
+"""
 
 
 def free_port() -> int:
