@@ -56,15 +56,12 @@ def measure(
     settings: DiscoverSettings,
     reporter: Reporter,
 ) -> list[dict[str, Any]]:
-    """Rows of `Measurement` (without key) on the held-out batches, means over the clean and patch inputs of `train`."""
+    """Rows of `Measurement` (without key) on the held-out batches; means over the clean and patch inputs of `train`."""
     sites = ablated_sites(list(subject.dictionaries), settings.start_layer)
-    tokens = [t for batch in train for t in (batch.clean, batch.patch) if t is not None]
-    longest = max(batch.clean.shape[1] for batch in (*train, *held_out))
-    baselines = mean_baselines(subject, sites, tokens, longest)
     thresholds = _thresholds(circuit, sites, settings.measure_thresholds)
     runs = _runs(subject, circuit, sites, thresholds, settings)
     with reporter.task("faithfulness", len(held_out)) as advance:
-        metrics = _run_all(subject, held_out, [run.kept for run in runs], baselines, advance)
+        metrics = _run_all(subject, held_out, [run.kept for run in runs], _Baselines(subject, sites, train), advance)
         full = _full(subject, held_out)
     common = {
         "n_active": sum(circuit.n_active[site] for site in sites),
@@ -159,16 +156,32 @@ def random_circuit(circuit: Circuit, kept: NodeSet, seed: int) -> dict[Site, Ten
     return found
 
 
+class _Baselines:
+    """Means over the clean and patch inputs of the training batches that are as long as the batch to be ablated.
+
+    Templates of one length share their roles, so a mean at one position is a mean of one thing; where no training input
+    is as long, the means are over all that reach the position.
+    """
+
+    def __init__(self, subject: Subject, sites: Sequence[Site], train: Sequence[Batch]) -> None:
+        self._subject, self._sites = subject, sites
+        self._tokens = [t for batch in train for t in (batch.clean, batch.patch) if t is not None]
+        self._found: dict[int, dict[Site, Baseline]] = {}
+
+    def of_length(self, length: int) -> dict[Site, Baseline]:
+        if length not in self._found:
+            alike = [t for t in self._tokens if t.shape[1] == length] or self._tokens
+            self._found[length] = mean_baselines(self._subject, self._sites, alike, length)
+        return self._found[length]
+
+
 def _run_all(
-    subject: Subject,
-    batches: Sequence[Batch],
-    sets: Sequence[NodeSet],
-    baselines: Mapping[Site, Baseline],
-    advance: Any,
+    subject: Subject, batches: Sequence[Batch], sets: Sequence[NodeSet], baselines: _Baselines, advance: Advance
 ) -> Tensor:
     found = torch.zeros(len(sets), sum(len(b.clean) for b in batches))
     for batch in batches:
-        found[:, batch.indices.cpu()] = run_ablated(subject, batch, sets, baselines).float().cpu()
+        means = baselines.of_length(batch.clean.shape[1])
+        found[:, batch.indices.cpu()] = run_ablated(subject, batch, sets, means).float().cpu()
         advance(1)
     return found
 
