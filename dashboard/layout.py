@@ -19,7 +19,8 @@ from enum import StrEnum
 from itertools import accumulate
 
 NODE_PITCH_X = 66.0
-"""Distance between neighbours on one line of a cell."""
+WIDEST_PITCH_X = 120.0
+"""Least and largest distance between neighbours on one line of a cell; the room there is decides."""
 NODE_PITCH_Y = 54.0
 """Distance between the lines of one cell."""
 CELL_MARGIN_X = 36.0
@@ -134,10 +135,12 @@ def lay_out(units: Sequence[Unit], columns: Columns, canvas: Canvas) -> Layout:
     row_at = dict(zip(ranks, grid_rows, strict=True))
     column_at = dict(zip(keys, grid_columns, strict=True))
     column_at[_TARGET] = Band("", 0.0, grid_columns[-1].end if grid_columns else 0.0)
+    widest = shape.widest(capacity)
     places: dict[str, tuple[float, float]] = {}
     for (rank, key), members in cells.items():
         x = column_at[key].middle + SHIFT.get(members[0].component, 0.0)
-        places |= _fill(members, x, row_at[rank].middle, capacity)
+        pitch = _pitch(column_at[key], widest[key])
+        places |= _fill(members, (x, row_at[rank].middle), pitch, capacity)
     return Layout(places, grid_rows, grid_columns)
 
 
@@ -189,10 +192,15 @@ class _Shape:
     def zoom(self, capacity: int, canvas: Canvas) -> float:
         return _zoom(sum(self.widths(capacity)), sum(self.heights(capacity)), canvas)
 
-    def widths(self, capacity: int) -> list[float]:
+    def widest(self, capacity: int) -> dict[Hashable, int]:
+        """Nodes on the fullest line of each column."""
         widest: dict[Hashable, int] = defaultdict(lambda: 1)
         for (_, key), size in self.sizes.items():
             widest[key] = max(widest[key], _per_line(size, capacity))
+        return widest
+
+    def widths(self, capacity: int) -> list[float]:
+        widest = self.widest(capacity)
         return [widest[key] * NODE_PITCH_X + CELL_MARGIN_X for key in self.keys]
 
     def heights(self, capacity: int) -> list[float]:
@@ -225,7 +233,15 @@ def _bands(names: Sequence[str], lengths: Sequence[float]) -> tuple[Band, ...]:
     return tuple(Band(name, end - length, end) for name, length, end in zip(names, lengths, ends, strict=True))
 
 
-def _fill(members: Sequence[Unit], x: float, y: float, capacity: int) -> dict[str, tuple[float, float]]:
+def _pitch(column: Band, widest: int) -> float:
+    """Distance between neighbours in a column whose fullest line holds `widest` nodes."""
+    room = (column.end - column.start - CELL_MARGIN_X) / widest
+    return min(max(room, NODE_PITCH_X), WIDEST_PITCH_X)
+
+
+def _fill(
+    members: Sequence[Unit], middle: tuple[float, float], pitch: float, capacity: int
+) -> dict[str, tuple[float, float]]:
     """Places of the nodes of one cell around its middle, in even lines of at most `capacity`."""
     lines, per_line = _lines(len(members), capacity), _per_line(len(members), capacity)
     places = {}
@@ -233,7 +249,7 @@ def _fill(members: Sequence[Unit], x: float, y: float, capacity: int) -> dict[st
         line, along = divmod(index, per_line)
         here = min(per_line, len(members) - line * per_line)
         places[unit.id] = (
-            x + (along - (here - 1) / 2) * NODE_PITCH_X,
-            y + (line - (lines - 1) / 2) * NODE_PITCH_Y,
+            middle[0] + (along - (here - 1) / 2) * pitch,
+            middle[1] + (line - (lines - 1) / 2) * NODE_PITCH_Y,
         )
     return places

@@ -32,7 +32,7 @@ NODES_AT_FIRST, EDGES_AT_FIRST = 80, 200
 STRONGEST = 20
 
 _STYLE = """<style>
-  [data-testid="stMainBlockContainer"] { padding: 3rem 1.6rem 3rem; }
+  [data-testid="stMainBlockContainer"] { padding: 4rem 1.6rem 3rem; }
   [data-testid="stMainBlockContainer"] h1 { font-size: 1.7rem; padding: 0; }
   [data-testid="stMetricValue"] { font-size: 1.35rem; }
 </style>"""
