@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from circuit_atlas.cypher.rows import CircuitRows
+from circuit_atlas.cypher.rows import CircuitRows, Pair, Row
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from circuit_atlas.cypher.checks import Check
     from circuit_atlas.cypher.transaction import Transaction
 
 T = TypeVar("T")
@@ -38,6 +40,12 @@ class GraphStore(ABC):
     """A store of circuits; see `circuit_atlas.cypher.store.Store` for what each method promises."""
 
     url: str
+    """Where the store is, without a password."""
+
+    @property
+    @abstractmethod
+    def place(self) -> str:
+        """What tells this store from every other, such as its absolute path."""
 
     @abstractmethod
     def _read(
@@ -95,7 +103,7 @@ class GraphStore(ABC):
 
         from circuit_atlas.cypher.guard import check_statement
 
-        result = self._read(check_statement(statement), params or {}, row_limit=row_limit, time_limit=time_limit)
+        result = self._read(check_statement(statement, params or {}), params or {}, row_limit=row_limit, time_limit=time_limit)
         frame = pd.DataFrame(result.rows, columns=result.columns)
         frame.attrs["truncated"] = result.truncated
         return frame
@@ -113,13 +121,13 @@ class GraphStore(ABC):
 
     def check(self) -> list[str]:
         """Verify the graph against the schema; one line a problem, none where it is sound."""
-        from circuit_atlas.cypher.checks import problems
+        from circuit_atlas.cypher.checks import checks, problems
 
-        return [*self._foreign(), *problems(self)]
+        return problems(self, [*self._own_checks(), *checks()])
 
-    def _foreign(self) -> list[str]:
-        """What only an engine without tables can hold: labels and relationships that the schema does not have."""
-        return []
+    def _own_checks(self) -> Iterable[Check]:
+        """Checks that only this engine needs."""
+        return ()
 
     def write(self, circuits: Sequence[CircuitRows], *, one_transaction: bool = False) -> None:
         """Write each circuit whole in one transaction (or all in one), replacing old ones; durable on return.
@@ -133,8 +141,20 @@ class GraphStore(ABC):
 
         batches = [list(circuits)] if one_transaction and circuits else [[circuit] for circuit in circuits]
         for batch in batches:
-            prepared = prepare(batch)
-            self._write(lambda tx, prepared=prepared: transaction.write(tx, prepared))
+            self._write(partial(transaction.write, circuits=prepare(batch)))
+
+    def write_shared(self, nodes: Mapping[str, Sequence[Row]], relationships: Mapping[Pair, Sequence[Row]]) -> None:
+        """Merge shared nodes and the relationships between them, without any circuit, in one transaction.
+
+        Raises:
+            StoreError: rows do not fit the schema, or the store knows another model or dictionary under a key.
+
+        """
+        from circuit_atlas.cypher import transaction
+        from circuit_atlas.cypher.prepare import prepare_rows
+
+        prepared = prepare_rows((), [nodes], [relationships])
+        self._write(lambda tx: transaction.write_shared(tx, prepared))
 
     def delete_circuit(self, circuit_id: str) -> None:
         """Remove one circuit with all it owns, in one transaction.

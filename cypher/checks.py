@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from circuit_atlas.cypher.reading import Rows
@@ -37,9 +37,9 @@ EXACTLY_ONE: tuple[tuple[str, str, str], ...] = (
 UNIT_OF_KIND = {"feature": "Feature", "error": "Error"}
 
 
-def problems(store: Rows) -> list[str]:
+def problems(store: Rows, wanted: Iterable[Check]) -> list[str]:
     """Return one line a problem, at most `MOST` of each kind."""
-    return [line for check in checks() for line in _lines(store, check)]
+    return [line for check in wanted for line in _lines(store, check)]
 
 
 def checks() -> Iterator[Check]:

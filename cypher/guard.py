@@ -8,7 +8,9 @@ the statement without its comments, so that both sides read the same text.
 
 from __future__ import annotations
 
+import itertools
 import re
+from collections.abc import Collection
 
 from circuit_atlas.errors import QueryError
 
@@ -42,11 +44,11 @@ _TOKEN = re.compile(
 )
 
 
-def check_statement(statement: str) -> str:
-    """Return the statement without comments if it only reads.
+def check_statement(statement: str, given: Collection[str] = ()) -> str:
+    """Return the statement without comments if it only reads and its parameters are given.
 
     Raises:
-        QueryError: it is empty, several statements, or does something else than read; the message names the word.
+        QueryError: it is empty, several statements, does something else than read, or lacks a parameter; the message names it.
 
     """
     if "\\u" in statement or "\\U" in statement:
@@ -58,6 +60,7 @@ def check_statement(statement: str) -> str:
         raise QueryError("the query has a quote or a comment that does not end")
     kept = [(kind, " " if kind == "comment" else text) for kind, text in tokens]
     _refuse([(kind, text) for kind, text in kept if not text.isspace()])
+    _refuse_missing(kept, given)
     return "".join(text for _, text in kept).rstrip("; \t\r\n").lstrip()
 
 
@@ -79,6 +82,13 @@ def _refuse(tokens: list[tuple[str, str]]) -> None:
             raise QueryError(f"the query has {word}, which does more than read: only reading is allowed here")
         if word == "CALL":
             _refuse_call(tokens[at + 1 :])
+
+
+def _refuse_missing(tokens: list[tuple[str, str]], given: Collection[str]) -> None:
+    """Refuse a parameter without a value, which the embedded engine would take for null."""
+    for (_, sign), (_, name) in itertools.pairwise(tokens):
+        if sign == "$" and name.strip("`") not in given:
+            raise QueryError(f"the query has the parameter ${name}, which is not given: pass its value")
 
 
 def _refuse_call(following: list[tuple[str, str]]) -> None:

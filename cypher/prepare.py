@@ -6,6 +6,7 @@ store is refused here: a missing required property, an infinity or NaN, a key tw
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -44,19 +45,35 @@ def prepare(circuits: Sequence[CircuitRows]) -> Prepared:
         StoreError: rows do not fit the schema; the message names label, property and key.
 
     """
-    nodes = {label.name: _gather_nodes(label.name, circuits) for label in LABELS}
-    relationships: dict[Pair, list[Row]] = {}
     for circuit in circuits:
         _refuse_other_than_one_circuit(circuit)
-        for pair, rows in circuit.relationships.items():
-            relationships.setdefault(Pair(*pair), []).extend(rows)
-    node_tables = {name: _node_table(name, rows) for name, rows in nodes.items() if rows}
-    keys = {name: set(table["id"].to_pylist()) for name, table in node_tables.items()}
-    return Prepared(
-        circuit_ids=tuple(circuit.circuit_id for circuit in circuits),
-        nodes=node_tables,
-        relationships={pair: _relationship_table(pair, rows, keys) for pair, rows in relationships.items() if rows},
+    return prepare_rows(
+        tuple(circuit.circuit_id for circuit in circuits),
+        [circuit.nodes for circuit in circuits],
+        [circuit.relationships for circuit in circuits],
     )
+
+
+def prepare_rows(
+    circuit_ids: tuple[str, ...],
+    nodes: Sequence[Mapping[str, Sequence[Row]]],
+    relationships: Sequence[Mapping[Pair, Sequence[Row]]],
+) -> Prepared:
+    """Make typed tables of rows by label, and by relationship between two labels, from several sources.
+
+    Raises:
+        StoreError: rows do not fit the schema; the message names label, property and key.
+
+    """
+    gathered = {label.name: _gather_nodes(label.name, nodes) for label in LABELS}
+    node_tables = {name: _node_table(name, rows) for name, rows in gathered.items() if rows}
+    keys = {name: set(table["id"].to_pylist()) for name, table in node_tables.items()}
+    joined: dict[Pair, list[Row]] = {}
+    for part in relationships:
+        for pair, rows in part.items():
+            joined.setdefault(Pair(*pair), []).extend(rows)
+    tables = {pair: _relationship_table(pair, rows, keys) for pair, rows in joined.items() if rows}
+    return Prepared(circuit_ids, node_tables, tables)
 
 
 def _refuse_other_than_one_circuit(circuit: CircuitRows) -> None:
@@ -65,9 +82,9 @@ def _refuse_other_than_one_circuit(circuit: CircuitRows) -> None:
         raise StoreError(f"the rows of circuit {circuit.circuit_id} hold Circuit nodes {keys}: give exactly that one")
 
 
-def _gather_nodes(label: str, circuits: Sequence[CircuitRows]) -> list[Row]:
-    """Rows of one label over all circuits; shared nodes once, where a null never overwrites a known value."""
-    rows = [row for circuit in circuits for row in circuit.nodes.get(label, ())]
+def _gather_nodes(label: str, parts: Sequence[Mapping[str, Sequence[Row]]]) -> list[Row]:
+    """Rows of one label over all sources; shared nodes once, where a null never overwrites a known value."""
+    rows = [row for part in parts for row in part.get(label, ())]
     if LABEL_BY_NAME[label].owned:
         return rows
     merged: dict[str, dict[str, Any]] = {}
@@ -143,8 +160,7 @@ def _refuse_infinite(where: str, declared: Property, column: pa.Array, keys: Seq
 
 
 def _first_repeated(keys: Sequence[Any]) -> Any:
-    seen: set[Any] = set()
-    return next(key for key in keys if key in seen or seen.add(key))
+    return Counter(keys).most_common(1)[0][0]
 
 
 def _first_line(error: BaseException) -> str:

@@ -59,8 +59,8 @@ def _read_once(store: Rows, circuit: list[RowDict], circuit_id: str) -> CircuitR
     for pair in (pair for pair in SHARED_PAIRS if pair.source != "Annotation"):
         relationships[pair] = _shared_relationships(store, pair, reached.get(pair.source, set()))
         reached.setdefault(pair.target, set()).update(row["to"] for row in relationships[pair])
-    for label in SHARED:
-        nodes[label.name] = _nodes(store, label.name, sorted(reached.get(label.name, ())))
+    for shared in SHARED:
+        nodes[shared.name] = _nodes(store, shared.name, sorted(reached.get(shared.name, ())))
     return CircuitRows(circuit_id, _filled(nodes), _filled(relationships))
 
 

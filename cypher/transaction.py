@@ -51,13 +51,7 @@ def write(tx: Transaction, circuits: Prepared) -> None:
 
     """
     _refuse_taken_names(tx, circuits)
-    for label in statements.SHARED:
-        if label.name in circuits.nodes:
-            tx.merge_nodes(label.name, circuits.nodes[label.name])
-    _refuse_changed_guards(tx, circuits)
-    for pair in statements.SHARED_PAIRS:
-        if pair in circuits.relationships:
-            tx.merge_relationships(pair, circuits.relationships[pair])
+    write_shared(tx, circuits)
     for statement in statements.EMPTY_CIRCUIT:
         tx.run(statement, {"ids": list(circuits.circuit_ids)})
     for properties in circuits.nodes["Circuit"].to_pylist():
@@ -69,6 +63,22 @@ def write(tx: Transaction, circuits: Prepared) -> None:
     for pair in statements.OWNED_PAIRS:
         if pair in circuits.relationships:
             tx.add_relationships(pair, circuits.relationships[pair])
+
+
+def write_shared(tx: Transaction, rows: Prepared) -> None:
+    """Merge the shared nodes and the relationships between them.
+
+    Raises:
+        StoreError: the store knows another model or dictionary under a key.
+
+    """
+    for label in statements.SHARED:
+        if label.name in rows.nodes:
+            tx.merge_nodes(label.name, rows.nodes[label.name])
+    _refuse_changed_guards(tx, rows)
+    for pair in statements.SHARED_PAIRS:
+        if pair in rows.relationships:
+            tx.merge_relationships(pair, rows.relationships[pair])
 
 
 def delete(tx: Transaction, circuit_id: str) -> None:

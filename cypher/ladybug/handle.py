@@ -41,7 +41,7 @@ class Handle:
         """Run one statement; values come back plain."""
         self.connection.set_query_timeout(0 if time_limit is None else max(1, round(time_limit * 1000)))
         answer = self.connection.execute(cypher, dict(params))
-        rows = []
+        rows: list[list[Any]] = []
         while answer.has_next() and (row_limit is None or len(rows) < row_limit):
             rows.append(answer.get_next())
         truncated = answer.has_next()

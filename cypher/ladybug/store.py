@@ -52,6 +52,11 @@ class LadybugStore(GraphStore):
             self.close()
             raise
 
+    @property
+    def place(self) -> str:
+        """The file, absolute."""
+        return str(self._path.resolve())
+
     def close(self) -> None:
         """Let go of the file."""
         with self._thread:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -18,6 +18,7 @@ from circuit_atlas.cypher.version import refuse_other_version
 from circuit_atlas.errors import StoreError
 
 if TYPE_CHECKING:
+    from circuit_atlas.cypher.checks import Check
     from circuit_atlas.cypher.transaction import Transaction
 
 T = TypeVar("T")
@@ -47,6 +48,16 @@ class Neo4jStore(GraphStore):
             self.close()
             raise
 
+    @property
+    def place(self) -> str:
+        """Address and database."""
+        return f"{self.url}/{self._database or ''}"
+
+    def _own_checks(self) -> Iterable[Check]:
+        from circuit_atlas.cypher.neo4j.checks import foreign_checks
+
+        return foreign_checks()
+
     def _open(self, *, create: bool) -> None:
         with one_line(self.url, self._database):
             self._driver.verify_connectivity()
@@ -67,7 +78,7 @@ class Neo4jStore(GraphStore):
     ) -> Result:
         @neo4j.unit_of_work(timeout=time_limit)
         def work(tx: neo4j.ManagedTransaction) -> Result:
-            answer = tx.run(cypher, dict(params))  # type: ignore[arg-type]
+            answer = tx.run(cypher, dict(params))
             columns = list(answer.keys())
             rows = [list(record.values()) for record in islice(answer, None if row_limit is None else row_limit + 1)]
             answer.consume()

@@ -25,7 +25,7 @@ class Neo4jTransaction:
 
     def run(self, cypher: str, params: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Run one statement and return its rows."""
-        return [record.data() for record in self._transaction.run(cypher, dict(params))]  # type: ignore[arg-type]
+        return [record.data() for record in self._transaction.run(cypher, dict(params))]
 
     def add_nodes(self, label: str, table: pa.Table) -> None:
         """Create nodes whose keys are new."""
