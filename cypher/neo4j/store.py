@@ -77,7 +77,6 @@ class Neo4jStore(GraphStore):
     def _read(
         self, cypher: str, params: Mapping[str, Any], *, row_limit: int | None = None, time_limit: float | None = None
     ) -> Result:
-        @neo4j.unit_of_work(timeout=time_limit)
         def work(tx: neo4j.ManagedTransaction) -> Result:
             answer = tx.run(cypher, dict(params))
             columns = list(answer.keys())
@@ -91,7 +90,7 @@ class Neo4jStore(GraphStore):
             )
 
         with one_line(self.url, self._database):
-            return read_whole(self._session, work)
+            return read_whole(self._session, work, time_limit=time_limit)
 
     def _write(self, work: Callable[[Transaction], T]) -> T:
         from circuit_atlas.cypher.neo4j.transaction import Neo4jTransaction

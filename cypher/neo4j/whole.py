@@ -1,9 +1,10 @@
 """Readers of a server see each circuit whole.
 
-The server isolates at "read committed": while a commit is applied, a statement may see a circuit's new header beside its
-old nodes. So a writer marks its commit on the `Meta` node, before (`begun`) and after (`done`), each in a transaction of
-its own; an answer counts only if no commit was under way from before the statement to after it. Otherwise the reader asks
-again, and after some failures holds the `Meta` node meanwhile, behind which the next commit waits.
+The server isolates at "read committed": while a commit is applied, a statement may see a circuit's new header beside
+its old nodes. So a writer marks its commit on the `Meta` node, before (`begun`) and after (`done`), each in a
+transaction of its own; an answer counts only if no commit was under way from before the statement to after it.
+Otherwise the reader asks again, and after some failures holds the `Meta` node meanwhile, behind which the next commit
+waits.
 """
 
 from __future__ import annotations
@@ -51,14 +52,16 @@ class Marks(NamedTuple):
         return self.begun == self.done
 
 
-def read_whole(sessions: Sessions, work: Callable[[neo4j.ManagedTransaction], T]) -> T:
+def read_whole(
+    sessions: Sessions, work: Callable[[neo4j.ManagedTransaction], T], *, time_limit: float | None = None
+) -> T:
     """Return what `work` reads in one read transaction, during which no commit was under way."""
     attempt = 0
     while True:
         with _held_back(sessions) if attempt >= OPTIMISTIC else nullcontext(), sessions() as session:
-            before, value, after = session.execute_read(_between_looks(work))
-            if before.quiet and before == after:
-                return value
+            answer = session.execute_read(_between_looks(work, time_limit))
+            if answer is not None:
+                return answer[0]
         attempt += 1
         _await_quiet(sessions)
 
@@ -84,10 +87,17 @@ def marked(sessions: Sessions) -> Iterator[Callable[[], None]]:
 
 def _between_looks(
     work: Callable[[neo4j.ManagedTransaction], T],
-) -> Callable[[neo4j.ManagedTransaction], tuple[Marks, T | None, Marks]]:
-    def look_work_look(tx: neo4j.ManagedTransaction) -> tuple[Marks, T | None, Marks]:
+    time_limit: float | None,
+) -> Callable[[neo4j.ManagedTransaction], tuple[T] | None]:
+    """What `work` reads, in a tuple; None where a commit was under way."""
+
+    @neo4j.unit_of_work(timeout=time_limit)
+    def look_work_look(tx: neo4j.ManagedTransaction) -> tuple[T] | None:
         before = _look(tx)
-        return (before, work(tx), _look(tx)) if before.quiet else (before, None, before)
+        if not before.quiet:
+            return None
+        value = work(tx)
+        return (value,) if _look(tx) == before else None
 
     return look_work_look
 
@@ -107,7 +117,11 @@ def _await_quiet(sessions: Sessions) -> None:
             if now != seen:
                 seen, since = now, time.monotonic()
             elif time.monotonic() - since > ABANDONED:
-                session.execute_write(lambda tx: tx.run(FORGET, id=keys.META, **seen._asdict()).consume())
+                session.execute_write(_forget, seen)
+
+
+def _forget(tx: neo4j.ManagedTransaction, seen: Marks) -> None:
+    tx.run(FORGET, id=keys.META, begun=seen.begun, done=seen.done).consume()
 
 
 @contextmanager
