@@ -23,7 +23,7 @@ DAMAGE = {
     "MATCH (:CircuitNode)-[r:EDGE]->(:CircuitNode) SET r.weight = NULL": "lacks weight",
     "MATCH (c:Circuit) SET c.name = 'one'": "3 nodes have the name one, which must be unique",
     "MATCH (c:Circuit) SET c.n_edges = 1": "says it has 1 edges, but",
-    "MATCH (a:CircuitNode {kind: 'target'}) MATCH (b:CircuitNode {kind: 'error'}) CREATE (a)-[:EDGE {weight: 1.0}]->(b)": (
+    "MATCH (a:CircuitNode {kind: 'target'}), (b:CircuitNode {kind: 'error'}) CREATE (a)-[:EDGE {weight: 1.0}]->(b)": (
         "joins two circuits"
     ),
     "MATCH (a:CircuitNode {kind: 'error'}) CREATE (a)-[:EDGE {weight: 1.0}]->(a)": "leads to where it starts",
@@ -50,22 +50,18 @@ def test_damage_is_found(engine: str, request: pytest.FixtureRequest) -> None:
     with connect(request.getfixturevalue(f"{engine}_url")) as store:
         store.write(small_circuits())
         assert store.check() == []
-        whole = [store.read_circuit(circuit.circuit_id) for circuit in small_circuits()]
         for statement, words in DAMAGE.items():
             if engine == "neo4j" and "c.name" in statement:
                 continue  # its constraint forbids it
             damage(store, statement)  # type: ignore[arg-type]
             assert any(words in line for line in store.check()), (statement, store.check())
             if "name" not in statement:
-                store.write(whole)
                 mend(store)
         assert all("\n" not in line for line in store.check())
 
 
 def mend(store: Store) -> None:
-    """Take away what writing a circuit again leaves: nodes that hang on nothing."""
-    for label in ("CircuitNode", "Measurement"):
-        damage(store, f"MATCH (n:{label}) DETACH DELETE n")  # type: ignore[arg-type]
+    """Writing the circuits again makes all whole."""
     store.write(small_circuits())
     assert store.check() == []
 
