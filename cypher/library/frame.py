@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from circuit_atlas.cypher.schema import PropertyType
-
 from circuit_atlas.errors import StoreError
 
 if TYPE_CHECKING:
     import pandas as pd
+
     from circuit_atlas.cypher.library.query import Column, Query
 
 

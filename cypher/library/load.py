@@ -8,7 +8,6 @@ from pathlib import Path
 
 from circuit_atlas.cypher.library.parse import parse_query_text
 from circuit_atlas.cypher.library.query import Query
-
 from circuit_atlas.errors import QueryError
 
 QUERIES = Path(__file__).parent.parent / "queries"

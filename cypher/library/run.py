@@ -12,6 +12,7 @@ from circuit_atlas.cypher.resolve import resolve_circuit
 
 if TYPE_CHECKING:
     import pandas as pd
+
     from circuit_atlas.cypher.store import Store
 
 

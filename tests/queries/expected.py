@@ -123,9 +123,7 @@ CIRCUITS = [
         [(EMBED_1, 3.75, 4.0, 3, ["embed-token-1", "she"])],
         circuit="pool",
     ),
-    _case(
-        "strongest_features", "feature effect", [(RESID_3, 2.0), (MLP_7, -1.0)], circuit="he/subject", limit=2
-    ),
+    _case("strongest_features", "feature effect", [(RESID_3, 2.0), (MLP_7, -1.0)], circuit="he/subject", limit=2),
     _case(
         "effect_by_layer",
         "layer component kind n_nodes effect absolute_effect strongest",

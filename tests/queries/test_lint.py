@@ -61,7 +61,10 @@ BROKEN = [
         "MATCH (n:CircuitNode) WITH n ORDER BY n.effect, n.id LIMIT 3 MATCH (n)-->(m) WITH n, count(m) AS k RETURN k AS y",
     ),
     ("edge-filter", "MATCH (c:Circuit)-->(s)-[e:EDGE]->(d)<-[f:HAS_NODE]-(c) WHERE e.weight > 1.0 RETURN d.id AS y"),
-    ("edge-filter", "MATCH (c)-[:HAS_NODE]->(s)-[e:EDGE]->(d) WHERE c.name = 'x' AND abs(e.weight) > $t RETURN d.id AS y"),
+    (
+        "edge-filter",
+        "MATCH (c)-[:HAS_NODE]->(s)-[e:EDGE]->(d) WHERE c.name = 'x' AND abs(e.weight) > $t RETURN d.id AS y",
+    ),
     ("bare-sum", "MATCH (n:CircuitNode) RETURN sum(n.effect) AS y"),
     ("bare-sum", "MATCH (n:CircuitNode) RETURN coalesce(sum(n.effect), 0) AS y"),
     ("integer-sum", "MATCH (n:CircuitNode) RETURN coalesce(sum(n.layer), 0.0) AS y"),
