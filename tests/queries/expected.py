@@ -108,7 +108,8 @@ CIRCUITS = [
     ),
     _case(
         "subgraph",
-        "source_component source_feature_index source_role source_effect target_kind target_layer target_position weight",
+        "source_component source_feature_index source_role source_effect target_kind target_layer target_position "
+        "weight",
         [
             ("resid", 3, "verb", 2.0, "target", 2, None, 2.0),
             ("mlp", 7, "subject", -1.0, "feature", 1, 3, -0.9),
