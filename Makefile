@@ -43,6 +43,7 @@ format: setup  ## format, and mend what the linter can
 	$(VENV)/ruff check --fix .
 
 neo4j: setup-run  ## run a real Neo4j server whose data is kept (NEO4J_DATA, NEO4J_PASSWORD)
+	@test -n "$$NEO4J_PASSWORD" || echo "user neo4j, password circuit-atlas (choose another by NEO4J_PASSWORD)"
 	$(VENV)/python -m circuit_atlas.cypher.neo4j_server --data "$(NEO4J_DATA)"
 
 demo-model: setup  ## make the shipped model, its dictionaries and its task files again (45 minutes on 2 cores)

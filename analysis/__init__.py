@@ -1,1 +1,18 @@
 """Questions on circuits, answered by Cypher and by arithmetic on its rows; never by running a model."""
+
+from circuit_atlas.analysis.bottlenecks import bottlenecks
+from circuit_atlas.analysis.compare import Comparison, compare
+from circuit_atlas.analysis.faithfulness import faithfulness_table
+from circuit_atlas.analysis.overlap import overlap_matrix
+from circuit_atlas.analysis.paths import strongest_paths
+from circuit_atlas.analysis.thresholds import require_threshold
+
+__all__ = [
+    "Comparison",
+    "bottlenecks",
+    "compare",
+    "faithfulness_table",
+    "overlap_matrix",
+    "require_threshold",
+    "strongest_paths",
+]

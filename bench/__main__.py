@@ -29,7 +29,12 @@ def main(arguments: Sequence[str]) -> int:
     except AtlasError as error:
         print(error, file=sys.stderr)
         return 2
-    show = _show_json if asked.json else _show_table
+    return report(results, as_json=asked.json)
+
+
+def report(results: Sequence[tuple[str, Figure]], *, as_json: bool) -> int:
+    """Print a row a figure (benchmark, figure) and the machine; returns the exit status."""
+    show = _show_json if as_json else _show_table
     show(results)
     return 0 if all(figure.holds for _, figure in results) else 1
 

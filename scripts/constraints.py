@@ -20,7 +20,7 @@ HEADER = """\
 def main() -> int:
     """Resolve anew and write the pins; returns the exit status."""
     uv = Path(sys.executable).with_name("uv")
-    command = [uv, "pip", "compile", "--quiet", "--upgrade", "--universal", "--python-version", "3.11"]
+    command = [str(uv), "pip", "compile", "--quiet", "--upgrade", "--universal", "--python-version", "3.11"]
     command += ["--no-annotate", "--no-header", "--no-emit-index-url", "--extra", "dev", "pyproject.toml", "-"]
     resolved = subprocess.run(command, cwd=ROOT, input="uv\n", stdout=subprocess.PIPE, text=True, check=False)
     if resolved.returncode:

@@ -21,9 +21,9 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
 LEAST_PYTHON = (3, 11)
-ENVIRONMENT_GB = 6.5
-"""Disk of `.venv` with PyTorch's default build for Linux, measured by `du -sh .venv` (6.2 GiB = 6.5 GB with room)."""
-CACHE_GB = 6.5
+ENVIRONMENT_GB = 7.0
+"""Disk of `.venv` with PyTorch's default build for Linux: 6.6 GB by `du -s --block-size=1 .venv`, and some room."""
+CACHE_GB = 7.0
 """Disk of the installer's cache where it lies on another file system (on the same one, files are shared by links)."""
 TEST_GB = 1.0
 """Disk of Neo4j's jars (0.13 GB), of its stores in temporary folders, and of Java, Maven and Chromium (0.8 GB)."""
@@ -43,7 +43,7 @@ PROGRAMS = (
     Program("Chromium", ("chromium", "chromium-browser", "google-chrome"), ("chromium", "chromium-browser")),
     Program("Chromium's driver", ("chromedriver",), ("chromium-driver", "chromium-chromedriver")),
 )
-JAVA_VERSIONS = (17, 21)
+JAVA_RELEASES = (17, 21)
 """The Java releases that Neo4j 5.26 runs on."""
 
 
@@ -52,17 +52,19 @@ def main(arguments: Sequence[str]) -> int:
     if list(arguments) not in (["setup"], ["test"]):
         sys.exit("usage: python3 scripts/system_check.py setup|test")
     for_tests = arguments[0] == "test"
-    trouble = python_trouble() or disk_trouble(for_tests) or (programs_trouble() if for_tests else None)
+    trouble = python_trouble(sys.version_info[:3]) or disk_trouble(disk_needs(for_tests))
+    if for_tests and not trouble:
+        trouble = programs_trouble(missing_programs())
     if trouble:
         print(trouble, file=sys.stderr)
         return 1
     return 0
 
 
-def python_trouble() -> str | None:
-    """Say what is wrong with the Python that runs this, if anything."""
-    if sys.version_info < LEAST_PYTHON:
-        found = ".".join(map(str, sys.version_info[:3]))
+def python_trouble(version: tuple[int, ...]) -> str | None:
+    """Say what is wrong with the Python that runs this, whose version is given, if anything."""
+    if version < LEAST_PYTHON:
+        found = ".".join(map(str, version))
         return (
             f"Python {found} is too old: install Python 3.11 or newer, or name one with `make PYTHON=/path/to/python3`"
         )
@@ -70,67 +72,80 @@ def python_trouble() -> str | None:
         try:
             __import__(module)
         except ImportError:
-            command = f"{_root_prefix()}apt-get install -y python3-venv"
+            command = "sudo apt-get install -y python3-venv"
             return f"this Python has no module {module}: on Debian and Ubuntu, run `{command}`"
     if sysconfig.get_config_var("Py_GIL_DISABLED"):
-        return (
-            "this Python is the free-threaded build, which PyTorch's libraries do not support: name another by PYTHON="
-        )
+        return "this Python is the free-threaded build, which PyTorch does not support: name another by PYTHON="
     return None
 
 
-def disk_trouble(for_tests: bool) -> str | None:
-    """Say how much disk is missing for what is still to be installed, if any."""
-    if (ROOT / ".venv" / ".ready-dev").exists() or (not for_tests and (ROOT / ".venv" / ".ready-run").exists()):
-        return None
-    needs = {ROOT: ENVIRONMENT_GB - _size_gb(ROOT / ".venv")}
+def disk_needs(for_tests: bool) -> dict[Path, float]:
+    """Return the folders that set-up will write to, with the disk (GB) that it needs in each; none where all is there.
+
+    What an interrupted set-up left need not be downloaded again, and is taken off.
+    """
+    environment = ROOT / ".venv"
+    if (environment / ".ready-dev").exists() or (not for_tests and (environment / ".ready-run").exists()):
+        return {}
+    needs = {ROOT: max(0.0, ENVIRONMENT_GB - _size_gb(environment)) + (TEST_GB if for_tests else 0.0)}
     cache = _existing(Path(os.environ.get("UV_CACHE_DIR", Path.home() / ".cache")))
     if cache.stat().st_dev != ROOT.stat().st_dev:
         needs[cache] = CACHE_GB
-    if for_tests:
-        needs[ROOT] += TEST_GB
+    return needs
+
+
+def disk_trouble(needs: dict[Path, float]) -> str | None:
+    """Say what is needed in each folder, and return what is missing, if anything."""
     for folder, needed in needs.items():
         free = shutil.disk_usage(folder).free / 1e9
-        print(f"disk: {folder} needs {needed:.1f} GB and has {free:.1f} GB free", file=sys.stderr)
+        print(f"disk: set-up needs {needed:.1f} GB in {folder}, where {free:.1f} GB are free", file=sys.stderr)
         if free < needed:
             return (
-                f"set-up needs {needed:.1f} GB in {folder} and {free:.1f} GB are free: free {needed - free:.1f} more "
-                "there, or move the clone (and, by UV_CACHE_DIR, the cache) to a larger disk"
+                f"too little disk in {folder}: free {needed - free:.1f} GB more there, or move the clone (and, by "
+                "UV_CACHE_DIR, the installer's cache) to a larger one"
             )
     return None
 
 
-def programs_trouble() -> str | None:
-    """Install the missing system programs where that is allowed, else say the one command that does."""
-    missing = [program for program in PROGRAMS if not _present(program)]
+def missing_programs(path: str | None = None) -> list[Program]:
+    """Return the programs that are not found on `path` (by default, PATH), or are of a release that will not do."""
+    return [program for program in PROGRAMS if not _present(program, path)]
+
+
+def programs_trouble(missing: Sequence[Program]) -> str | None:
+    """Install programs by apt where that is allowed, else return what the user is to do."""
     if not missing:
         return None
     names = ", ".join(program.name for program in missing)
     if shutil.which("apt-get") is None:
         return f"the tests need {names}: install them with this system's package manager and run `make test` again"
     if not _may_install():
-        return f"the tests need {names}: run `sudo {' '.join(_install_command(missing))}` and then `make test` again"
+        return how_to_install(missing)
     print(f"installing {names} by apt", file=sys.stderr)
-    as_root = [*_root_prefix().split(), "env", "DEBIAN_FRONTEND=noninteractive"]
+    as_root = [*_as_root(), "env", "DEBIAN_FRONTEND=noninteractive"]
     # A fresh machine has no package lists yet; where they cannot be renewed, those it has may do.
     subprocess.run([*as_root, "apt-get", "update", "-q"])
     if subprocess.run([*as_root, *_install_command(missing)]).returncode:
         return f"apt could not install {names}: see its message above, then run `make test` again"
-    still = [program.name for program in missing if not _present(program)]
-    return f"{', '.join(still)} cannot be found on PATH after apt installed it" if still else None
+    still = ", ".join(program.name for program in missing if not _present(program))
+    return (
+        f"apt installed {still}, but PATH does not lead there: mend PATH and run `make test` again" if still else None
+    )
 
 
-def _present(program: Program) -> bool:
-    found = [command for command in program.commands if shutil.which(command)]
-    if program.name != "Java 17":
+def how_to_install(missing: Sequence[Program]) -> str:
+    """Return one line with the one command that installs programs."""
+    names = ", ".join(program.name for program in missing)
+    return f"the tests need {names}: run `sudo {' '.join(_install_command(missing))}` and then `make test` again"
+
+
+def _present(program: Program, path: str | None = None) -> bool:
+    found = [command for command in (shutil.which(command, path=path) for command in program.commands) if command]
+    if not found or program.name != "Java 17":
         return bool(found)
-    return bool(found) and _java_version() in JAVA_VERSIONS
-
-
-def _java_version() -> int | None:
-    shown = subprocess.run(["java", "-version"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    match = re.search(r'version "(\d+)', shown.stdout.decode(errors="replace"))
-    return int(match.group(1)) if match else None
+    shown = subprocess.run([found[0], "-version"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    release = re.search(r'version "(\d+)', shown.stdout.decode(errors="replace"))
+    return release is not None and int(release.group(1)) in JAVA_RELEASES
 
 
 def _install_command(programs: Sequence[Program]) -> list[str]:
@@ -151,17 +166,18 @@ def _available(packages: Sequence[str]) -> str:
 def _may_install() -> bool:
     if os.geteuid() == 0:
         return True
-    if shutil.which("sudo") is None:
-        return False
-    return subprocess.run(["sudo", "-n", "true"], stderr=subprocess.DEVNULL).returncode == 0
+    return (
+        shutil.which("sudo") is not None
+        and subprocess.run(["sudo", "-n", "true"], stderr=subprocess.DEVNULL).returncode == 0
+    )
 
 
-def _root_prefix() -> str:
-    return "" if os.geteuid() == 0 else "sudo "
+def _as_root() -> list[str]:
+    """Return what goes before a command that root must run; `-n` asks for no password."""
+    return [] if os.geteuid() == 0 else ["sudo", "-n"]
 
 
 def _size_gb(folder: Path) -> float:
-    """Return the disk that a folder takes: what an interrupted set-up left need not be downloaded again."""
     return sum(path.lstat().st_size for path in folder.rglob("*")) / 1e9
 
 

@@ -1,0 +1,135 @@
+"""The subgraph of one circuit as arrays, in an order in which every edge goes forward."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from circuit_atlas.analysis.thresholds import require_threshold
+from circuit_atlas.errors import QueryError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from circuit_atlas.cypher.store import Store
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+_ENDS = ("id", "kind", "component", "layer", "feature_index", "position", "role", "effect", "label")
+
+RELATIVE_FLOOR = 1e-6
+"""Inner nodes of a smaller share of the largest absolute effect carry no flow: dividing by them blows up rounding."""
+
+
+@dataclass(frozen=True)
+class CircuitGraph:
+    """One circuit above thresholds, acyclic.
+
+    Attributes:
+        nodes: a row a node, in topological order: id, kind, component, layer, feature_index, position, role, effect
+            (units of the metric), label.
+        source: upstream place of each edge in `nodes`; edges are sorted by it.
+        target: downstream place of each edge.
+        weight: weight of each edge (units of the metric).
+        fraction: weight over the effect of the edge's source, the share of that effect which it transmits; 0 where the
+            effect is too small to divide by.
+        too_small: ids of the nodes whose effect is too small to divide by.
+        params: the parameters of the query `subgraph` that gave it.
+
+    """
+
+    nodes: pd.DataFrame
+    source: Ints
+    target: Ints
+    weight: Floats
+    fraction: Floats
+    too_small: tuple[str, ...]
+    params: dict[str, Any]
+
+    @property
+    def goal(self) -> int:
+        """The place of the target; -1 where no edge above the thresholds reaches it."""
+        places = np.flatnonzero((self.nodes["kind"] == "target").to_numpy())
+        return int(places[0]) if len(places) else -1
+
+    @property
+    def starts(self) -> Ints:
+        """The places of the embedding's units."""
+        return np.flatnonzero((self.nodes["component"] == "embed").to_numpy())
+
+
+def fetch_graph(store: Store, circuit: str, node_threshold: float, edge_threshold: float) -> CircuitGraph:
+    """Fetch the subgraph by the query `subgraph` and put it in topological order.
+
+    Raises:
+        UnknownCircuitError: there is no such circuit.
+        QueryError: the thresholds do not fit the circuit's selection, or its edges run in a circle.
+
+    """
+    require_threshold(store, circuit, node_threshold=node_threshold, edge_threshold=edge_threshold)
+    edges = store.query("subgraph", circuit=circuit, node_threshold=node_threshold, edge_threshold=edge_threshold)
+    return graph_of(edges)
+
+
+def graph_of(edges: pd.DataFrame) -> CircuitGraph:
+    """Make the graph of the rows of the query `subgraph`."""
+    import pandas as pd
+
+    ends = [edges[[f"{side}_{name}" for name in _ENDS]].set_axis(list(_ENDS), axis=1) for side in ("source", "target")]
+    nodes = pd.concat(ends).drop_duplicates("id").sort_values("id", ignore_index=True)
+    place = pd.Series(np.arange(len(nodes)), index=nodes["id"])
+    source = place.reindex(edges["source_id"]).to_numpy(np.int64)
+    target = place.reindex(edges["target_id"]).to_numpy(np.int64)
+    order = _topological(len(nodes), source, target, str(edges.attrs.get("params", {}).get("circuit", "")))
+    rank = np.empty(len(order), np.int64)
+    rank[order] = np.arange(len(order))
+    nodes = nodes.iloc[order].reset_index(drop=True)
+    by_source = np.argsort(rank[source], kind="stable")
+    source, target = rank[source][by_source], rank[target][by_source]
+    weight = edges["weight"].to_numpy(np.float64)[by_source]
+    effect = nodes["effect"].to_numpy(np.float64)
+    units = (nodes["kind"] != "target").to_numpy()
+    floor = RELATIVE_FLOOR * float(np.abs(effect[units]).max(initial=0.0))
+    small = np.abs(effect) <= floor
+    fraction = np.divide(weight, effect[source], out=np.zeros_like(weight), where=~small[source])
+    too_small = tuple(nodes["id"][small & units])
+    return CircuitGraph(nodes, source, target, weight, fraction, too_small, dict(edges.attrs.get("params", {})))
+
+
+def _topological(n: int, source: Ints, target: Ints, circuit: str) -> Ints:
+    """Kahn's algorithm, a generation at a time."""
+    waiting = np.bincount(target, minlength=n)
+    by_source = np.argsort(source, kind="stable")
+    ends = np.searchsorted(source[by_source], np.arange(n + 1))
+    ready = list(np.flatnonzero(waiting == 0))
+    order: list[int] = []
+    while ready:
+        node = ready.pop()
+        order.append(int(node))
+        for edge in by_source[ends[node] : ends[node + 1]]:
+            waiting[target[edge]] -= 1
+            if waiting[target[edge]] == 0:
+                ready.append(target[edge])
+    if len(order) < n:
+        raise QueryError(f"the edges of circuit {circuit!r} run in a circle: verify the store with circuit-atlas check")
+    return np.array(order, np.int64)
+
+
+def readable(node: Any) -> str:
+    """Name a node for people: `resid_3/417@subject`, `attn_0/error@4`, `target`."""
+    if node.kind == "target":
+        return "target"
+    site = node.component if node.component == "embed" else f"{node.component}_{node.layer}"
+    unit = "error" if node.kind == "error" else str(node.feature_index)
+    where = node.role if isinstance(node.role, str) else "" if _missing(node.position) else str(node.position)
+    return f"{site}/{unit}@{where}" if where else f"{site}/{unit}"
+
+
+def _missing(value: Any) -> bool:
+    import pandas as pd
+
+    return value is None or bool(pd.isna(value))

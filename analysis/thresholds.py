@@ -1,0 +1,36 @@
+"""Which thresholds a circuit may be asked at."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from circuit_atlas.errors import QueryError
+
+if TYPE_CHECKING:
+    from circuit_atlas.cypher.store import Store
+
+
+def require_threshold(store: Store, circuit: str, *, node_threshold: float = 0.0, edge_threshold: float = 0.0) -> None:
+    """Refuse thresholds at which the stored edges would not be those of a run at these thresholds.
+
+    Where nodes were selected by their mean effect, any threshold selects among what is stored. Where they were selected
+    example by example (as the published code does), each edge weight is a mean over the examples on which its end was
+    selected, so it depends on the run's own thresholds: only those (or 0: as stored) may be asked.
+
+    Raises:
+        QueryError: the circuit was selected per example, and a threshold is another than its own.
+        UnknownCircuitError: there is no such circuit.
+
+    """
+    row = store.query("circuit", circuit=circuit).iloc[0]
+    if row["selection"] != "per-example":
+        return
+    for what, asked, own in (
+        ("node_threshold", node_threshold, float(row["node_floor"])),
+        ("edge_threshold", edge_threshold, float(row["edge_floor"])),
+    ):
+        if asked not in (0.0, own):
+            raise QueryError(
+                f"circuit {row['name']!r} was selected per example, so its edge weights hold at {what} {own:g} alone, "
+                f"not {asked:g}: ask at {own:g}, or discover it again with selection 'mean'"
+            )
