@@ -97,7 +97,7 @@ def _params(name: str, circuits: Sequence[CircuitRows]) -> dict[str, Any]:
         "circuit": first, "circuit_a": first, "other": second, "circuit_b": second,
         "node": unit, "unit": unit, "feature": features[0],
     }  # fmt: skip
-    return {p.name: known[p.name] for p in load_library()[name].params if p.name in known}
+    return {p.name: known[p.name] for p in load_library()[name].params if p.default is None and p.name in known}
 
 
 def _name(circuit: CircuitRows) -> str:
