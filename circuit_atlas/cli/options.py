@@ -11,7 +11,7 @@ from circuit_atlas._version import __version__
 from circuit_atlas.cli.output import Format
 
 if TYPE_CHECKING:
-    from circuit_atlas.cypher.store import Store
+    from circuit_atlas.cypher.base import GraphStore
 
 PLACES = "ladybug:PATH, a plain path, neo4j://HOST:PORT, bolt://HOST:PORT or neo4j+s://HOST:PORT"
 
@@ -67,14 +67,14 @@ OutputOption = Annotated[
 ]
 
 
-def read_store(url: str | None, database: str | None) -> Store:
+def read_store(url: str | None, database: str | None) -> GraphStore:
     """Open a store that must be there, for reading."""
     from circuit_atlas.cypher import connect
 
     return connect(url, database=database, create=False, read_only=True)
 
 
-def change_store(url: str | None, database: str | None, *, create: bool = False) -> Store:
+def change_store(url: str | None, database: str | None, *, create: bool = False) -> GraphStore:
     """Open a store for writing; `create` makes one where there is none."""
     from circuit_atlas.cypher import connect
 
