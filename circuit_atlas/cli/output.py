@@ -11,7 +11,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from circuit_atlas.errors import SettingsError
 
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Row = Mapping[str, Any]
+
+
+SHORT = 24
+"""Columns no wider than this are never broken on a terminal; longer ones are where the width is short."""
 
 
 class Format(StrEnum):
@@ -163,7 +167,9 @@ def _rich_table(columns: Sequence[str], rows: Sequence[Row]) -> None:
 
     table = Table(box=None, header_style="bold", pad_edge=False)
     for name in columns:
-        table.add_column(Text(name), justify="right" if _is_number(rows, name) else "left", overflow="fold")
+        is_short = max((len(cell(row[name])) for row in rows), default=0) <= SHORT
+        justify: Literal["left", "right"] = "right" if _is_number(rows, name) else "left"
+        table.add_column(Text(name), justify=justify, overflow="fold", no_wrap=is_short)
     for row in rows:
         table.add_row(*(Text(cell(row[name])) for name in columns))
     Console().print(table)
