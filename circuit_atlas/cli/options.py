@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +13,7 @@ from circuit_atlas._version import __version__
 from circuit_atlas.cli.output import Format
 
 if TYPE_CHECKING:
+    from circuit_atlas.cypher import Store
     from circuit_atlas.cypher.base import GraphStore
 
 PLACES = "ladybug:PATH, a plain path, neo4j://HOST:PORT, bolt://HOST:PORT or neo4j+s://HOST:PORT"
@@ -65,6 +68,14 @@ OutputOption = Annotated[
     Path | None,
     typer.Option("--output", "-o", metavar="FILE", help="Write to this file, whole or not at all."),
 ]
+
+
+def say_next(commands: Sequence[Sequence[str]], store: Store, given: str | None) -> None:
+    """Say which commands to type next, with the store where it was given (its password never)."""
+    where = ["--store", store.url] if given else []
+    typer.echo("\nnext:")
+    for command in commands:
+        typer.echo(f"  {shlex.join(['circuit-atlas', *command, *where])}")
 
 
 def read_store(url: str | None, database: str | None) -> GraphStore:
