@@ -108,7 +108,8 @@ CIRCUITS = [
     ),
     _case(
         "subgraph",
-        "source_component source_feature_index source_role source_effect target_kind target_layer target_position weight",
+        "source_component source_feature_index source_role source_effect target_kind target_layer target_position "
+        "weight",
         [
             ("resid", 3, "verb", 2.0, "target", 2, None, 2.0),
             ("mlp", 7, "subject", -1.0, "feature", 1, 3, -0.9),
@@ -123,9 +124,7 @@ CIRCUITS = [
         [(EMBED_1, 3.75, 4.0, 3, ["embed-token-1", "she"])],
         circuit="pool",
     ),
-    _case(
-        "strongest_features", "feature effect", [(RESID_3, 2.0), (MLP_7, -1.0)], circuit="he/subject", limit=2
-    ),
+    _case("strongest_features", "feature effect", [(RESID_3, 2.0), (MLP_7, -1.0)], circuit="he/subject", limit=2),
     _case(
         "effect_by_layer",
         "layer component kind n_nodes effect absolute_effect strongest",
