@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+SCALARS = frozenset({str, int, float, bool, type(None)})
+"""Types of values that come back as they are; most values are, so engines look at them no further."""
+
 
 @dataclass(frozen=True)
 class Result:

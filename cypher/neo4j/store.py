@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import neo4j
 
 from circuit_atlas.cypher import keys
-from circuit_atlas.cypher.base import GraphStore, Result
+from circuit_atlas.cypher.base import SCALARS, GraphStore, Result
 from circuit_atlas.cypher.neo4j.constraints import constraints
 from circuit_atlas.cypher.neo4j.errors import one_line
 from circuit_atlas.cypher.neo4j.values import ends_of, plain
@@ -82,12 +82,11 @@ class Neo4jStore(GraphStore):
             columns = list(answer.keys())
             rows = [list(record.values()) for record in islice(answer, None if row_limit is None else row_limit + 1)]
             answer.consume()
-            ends = sorted({end for row in rows for end in ends_of(row)})
+            ends = sorted({end for row in rows for v in row if type(v) not in SCALARS for end in ends_of(v)})
             known = {record["id"]: record["key"] for record in tx.run(KEYS, ids=ends)} if ends else {}
             kept = rows if row_limit is None else rows[:row_limit]
-            return Result(
-                columns, [[plain(v, known.get) for v in row] for row in kept], truncated=len(rows) > len(kept)
-            )
+            values = [[v if type(v) in SCALARS else plain(v, known.get) for v in row] for row in kept]
+            return Result(columns, values, truncated=len(rows) > len(kept))
 
         with one_line(self.url, self._database):
             return read_whole(self._session, work, time_limit=time_limit)
