@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
 import subprocess
 import sys
@@ -12,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.toy import make_dictionaries, make_examples, make_model
 from tests.source_tree import MAPPED, ROOT, tracked
 
 pytestmark = pytest.mark.slow
@@ -81,8 +84,21 @@ def test_folders_of_the_same_names_do_not_shadow_ours(environment: Path, noteboo
     assert all(Path(line).is_relative_to(environment) for line in printed.splitlines())
 
 
+def test_a_circuit_is_found_and_asked_for_among_folders_of_the_same_names(environment: Path, notebooks: Path) -> None:
+    model, dictionaries = make_model(notebooks / "model"), make_dictionaries(notebooks / "dictionaries")
+    examples = make_examples(notebooks / "pairs.jsonl")
+    # `python -m` puts the folder itself before everything else on the path, as a notebook does.
+    atlas = [str(environment / "bin" / "python"), "-m", "circuit_atlas"]
+    settings = ["--model", str(model), "--dictionaries", str(dictionaries), "--examples", str(examples)]
+    _run([*atlas, "discover", *settings, "--steps", "2", "--random-circuits", "1"], notebooks)
+    (circuit,) = json.loads(_run([*atlas, "query", "circuits", "--format", "json"], notebooks))
+    assert circuit["task"] == "pairs"
+    assert (notebooks / "atlas.lbug").exists()
+
+
 def _run(command: list[str], folder: Path) -> str:
     """Run a command in a folder and return what it prints; where it fails, say what it said."""
-    ran = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    clean = {key: value for key, value in os.environ.items() if not key.startswith(("CIRCUIT_ATLAS_", "PYTHON"))}
+    ran = subprocess.run(command, cwd=folder, env=clean, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     return ran.stdout

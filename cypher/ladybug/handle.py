@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import ladybug
 
-from circuit_atlas.cypher.base import SCALARS, Result
+from circuit_atlas.cypher.base import Result
 from circuit_atlas.cypher.ladybug.values import Place, ends_of, plain
 
 KEYS = "MATCH (n:{label}) WHERE offset(id(n)) IN $offsets RETURN offset(id(n)), n.id"
@@ -56,8 +56,7 @@ class Handle:
     def _keys(self, rows: list[list[Any]]) -> dict[Place, str]:
         """Keys of the nodes at the ends of every relationship in the rows, which carry the engine's own places."""
         wanted: dict[int, set[int]] = {}
-        values = (value for row in rows for value in row if type(value) not in SCALARS)
-        for table, offset in (end for value in values for end in ends_of(value)):
+        for table, offset in (end for row in rows for value in row for end in ends_of(value)):
             wanted.setdefault(table, set()).add(offset)
         if not wanted:
             return {}
