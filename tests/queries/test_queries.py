@@ -35,7 +35,7 @@ def stores(tmp_path_factory: pytest.TempPathFactory, neo4j_server: Neo4jServer) 
     empty(neo4j_server)
     path: Path = tmp_path_factory.mktemp("queries") / "atlas.lbug"
     with connect(f"ladybug:{path}") as embedded, connect(neo4j_server.url_with_password) as server:
-        both = {"ladybug": embedded, "neo4j": server}
+        both: dict[str, Store] = {"ladybug": embedded, "neo4j": server}
         for store in both.values():
             store.write(four_circuits())
         yield both
