@@ -50,7 +50,7 @@ def whole_or_absent(lines: list[str], seen: int | None) -> bool:
     if len(lines) == 1:
         return True  # before the first write returned, what the last moment left may still be there
     step, number = lines[-1].split()
-    allowed = {
+    allowed: dict[str, set[int | None]] = {
         "writing": {None, int(number) - 1, int(number)},
         "wrote": {int(number)},
         "deleting": {int(number), None},
