@@ -53,7 +53,7 @@ def test_damage_is_found(engine: str, request: pytest.FixtureRequest) -> None:
         for statement, words in DAMAGE.items():
             if engine == "neo4j" and "c.name" in statement:
                 continue  # its constraint forbids it
-            damage(store, statement)  # type: ignore[arg-type]
+            damage(store, statement)
             assert any(words in line for line in store.check()), (statement, store.check())
             if "name" not in statement:
                 mend(store)
@@ -73,7 +73,7 @@ def test_what_only_a_server_can_hold_is_found(neo4j_url: str) -> None:
         for label in ("sae", "task"):
             damage_schema(neo4j_url, drop.format(label))
         for statement, words in FOREIGN.items():
-            damage(store, statement)  # type: ignore[arg-type]
+            damage(store, statement)
             assert any(words in line for line in store.check()), (statement, store.check())
 
 
@@ -109,7 +109,7 @@ def test_a_whole_copy_goes_there_and_back_unchanged(both_stores: tuple[GraphStor
     embedded.delete_circuit(small_circuits()[2].circuit_id)  # its features stay, used by none
     assert copy(embedded, server) == ["he/object", "he/subject"]
     with connect(str(tmp_path / "back.lbug")) as back:
-        copy(server, back)  # type: ignore[arg-type]
+        copy(server, back)
         for circuit in small_circuits()[:2]:
             read = [as_sets(store.read_circuit(circuit.circuit_id)) for store in (embedded, server, back)]
             assert read[0] == read[1] == read[2]
@@ -134,4 +134,4 @@ def test_chosen_circuits_bring_what_they_hang_on_alone(both_stores: tuple[GraphS
 
 def test_a_store_is_not_copied_into_itself(store: GraphStore, store_url: str) -> None:
     with connect(store_url) as again, pytest.raises(StoreError, match="the same store"):
-        copy(store, again)  # type: ignore[arg-type]
+        copy(store, again)
