@@ -74,6 +74,12 @@ def test_show_has_settings_faithfulness_features_and_paths(atlas: Command, store
     assert "0.36  no           embed/1@subject → mlp_0/7@subject → resid_1/3@verb → target" in done.out
 
 
+def test_what_to_type_next_names_the_store_that_was_given(atlas: Command, store: str) -> None:
+    given = atlas("show", "sva", "--store", store).out
+    assert given.endswith(f"circuit-atlas dashboard --store ladybug:{store}\n")
+    assert atlas("show", "sva", CIRCUIT_ATLAS_STORE=store).out.endswith("circuit-atlas dashboard\n")
+
+
 def test_compare_says_what_is_shared_and_what_each_has_alone(atlas: Command, store: str) -> None:
     done = atlas("compare", "he/subject", "he/object", "--store", store)
     assert (done.code, done.err) == (0, "")
