@@ -8,6 +8,7 @@ from typing import Any
 import neo4j
 import pyarrow as pa
 
+from circuit_atlas.cypher.prepare import without_nulls
 from circuit_atlas.cypher.rows import Pair
 from circuit_atlas.cypher.schema import LABEL_BY_NAME
 from circuit_atlas.cypher.statements import create_nodes, create_relationships
@@ -29,7 +30,8 @@ class Neo4jTransaction:
 
     def add_nodes(self, label: str, table: pa.Table) -> None:
         """Create nodes whose keys are new."""
-        self._run_in_portions(create_nodes(label, table.column_names), table)
+        known = without_nulls(table)
+        self._run_in_portions(create_nodes(label, known.column_names), known)
 
     def merge_nodes(self, label: str, table: pa.Table) -> None:
         """Create or complete shared nodes; a null overwrites nothing, and a known guard stays."""
@@ -44,7 +46,8 @@ class Neo4jTransaction:
 
     def add_relationships(self, pair: Pair, table: pa.Table) -> None:
         """Create relationships of nodes that just lost all of theirs."""
-        self._run_in_portions(create_relationships(pair, table.column_names), table)
+        known = without_nulls(table)
+        self._run_in_portions(create_relationships(pair, known.column_names), known)
 
     def merge_relationships(self, pair: Pair, table: pa.Table) -> None:
         """Create those relationships between shared nodes that are not there yet."""
