@@ -236,5 +236,6 @@ def past_the_store(url: str, statement: str) -> None:
             connection.execute(statement)
         return
     credentials, _, host = place.removeprefix("//").partition("@")
-    with GraphDatabase.driver(f"{scheme}://{host}", auth=tuple(credentials.split(":"))) as driver:
+    user, _, password = credentials.partition(":")
+    with GraphDatabase.driver(f"{scheme}://{host}", auth=(user, password)) as driver:
         driver.execute_query(statement)
