@@ -76,6 +76,11 @@ def prepare_rows(
     return Prepared(circuit_ids, node_tables, tables)
 
 
+def without_nulls(table: pa.Table) -> pa.Table:
+    """Leave out columns that are null throughout: they need not travel, and the embedded engine takes them for text."""
+    return table.select([name for name in table.column_names if table[name].null_count < table.num_rows])
+
+
 def _refuse_other_than_one_circuit(circuit: CircuitRows) -> None:
     keys = [row.get("id") for row in circuit.nodes.get("Circuit", ())]
     if keys != [circuit.circuit_id]:

@@ -52,8 +52,9 @@ def write(tx: Transaction, circuits: Prepared) -> None:
     """
     _refuse_taken_names(tx, circuits)
     write_shared(tx, circuits)
-    for statement in statements.EMPTY_CIRCUIT:
-        tx.run(statement, {"ids": list(circuits.circuit_ids)})
+    known = [row["id"] for row in tx.run(statements.KNOWN_CIRCUITS, {"ids": list(circuits.circuit_ids)})]
+    for statement in statements.EMPTY_CIRCUIT if known else ():
+        tx.run(statement, {"ids": known})
     for properties in circuits.nodes["Circuit"].to_pylist():
         tx.run(statements.set_circuit(), properties)
     _refuse_unknown_origins(tx, circuits)

@@ -28,7 +28,7 @@ def _ours(text: str, path: Path) -> AtlasError:
         return StoreError(f"cannot write {path}: the disk is full; nothing was changed: make room and try again")
     if "Permission denied" in text or "Read-only file system" in text:
         return StoreError(f"cannot write {path}: permission denied; choose another path with --store")
-    if "buffer" in text.lower() and "memory" in text.lower():
+    if "bad_alloc" in text or ("buffer" in text.lower() and "memory" in text.lower()):
         return QueryError(f"the query needs more memory than the engine has: ask for less ({line})")
     if line.startswith(
         ("Parser exception", "Binder exception", "Catalog exception", "Conversion exception", "Parameter")

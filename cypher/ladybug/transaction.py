@@ -9,6 +9,7 @@ import ladybug
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from circuit_atlas.cypher.prepare import without_nulls
 from circuit_atlas.cypher.rows import Pair
 from circuit_atlas.cypher.schema import LABEL_BY_NAME
 from circuit_atlas.cypher.statements import create_nodes, create_relationships, returned_properties
@@ -36,7 +37,7 @@ class LadybugTransaction:
         if table.num_rows > FEW:
             self._copy(label, table)
         elif table.num_rows:
-            known = _without_nulls(table)
+            known = without_nulls(table)
             self.run(create_nodes(label, known.column_names), {"rows": known.to_pylist()})
 
     def merge_nodes(self, label: str, table: pa.Table) -> None:
@@ -59,7 +60,7 @@ class LadybugTransaction:
         if table.num_rows > FEW:
             self._copy(pair.type, table, f" (from='{pair.source}', to='{pair.target}')")
         elif table.num_rows:
-            known = _without_nulls(table)
+            known = without_nulls(table)
             self.run(create_relationships(pair, known.column_names), {"rows": known.to_pylist()})
 
     def merge_relationships(self, pair: Pair, table: pa.Table) -> None:
@@ -77,11 +78,6 @@ class LadybugTransaction:
         # A table of its own for every COPY: the engine crashed on copying from one object twice.
         rows = pa.table(table.columns, schema=table.schema)
         self._connection.execute(f"COPY {into} FROM $rows{ends}", {"rows": rows})
-
-
-def _without_nulls(table: pa.Table) -> pa.Table:
-    """Leave out columns that are null throughout: the engine takes a parameter without a value for a string."""
-    return table.select([name for name in table.column_names if table[name].null_count < table.num_rows])
 
 
 def _distinct(column: pa.ChunkedArray) -> list[str]:

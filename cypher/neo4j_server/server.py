@@ -8,6 +8,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -19,6 +20,9 @@ from circuit_atlas.cypher.neo4j_server.jars import ensure_jars
 from circuit_atlas.errors import StoreError
 
 USER = "neo4j"
+GUARDED = 'exec 3<&0 </dev/null; (read -r _ <&3; kill $$) & exec 3<&-; exec "$@"'
+"""Runs a command that ends when our end of its input is closed, which the kernel does even where we are killed."""
+
 START_SECONDS = 90.0
 STOP_SECONDS = 30.0
 
@@ -81,7 +85,11 @@ class Neo4jServer:
         (self.folder / "conf" / "neo4j.conf").write_text(SETTINGS.format(port=self.port), encoding="utf-8")
         with self._console.open("wb") as console:
             self._process = subprocess.Popen(
-                self._command(jars), stdout=console, stderr=subprocess.STDOUT, start_new_session=True
+                ["sh", "-c", GUARDED, "sh", *self._command(jars)],
+                stdin=subprocess.PIPE,
+                stdout=console,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
             )
         try:
             self._wait(is_new=is_new)
@@ -127,14 +135,16 @@ class Neo4jServer:
 
     def _end(self, how: signal.Signals) -> None:
         process, self._process = self._process, None
-        if process is None or process.poll() is not None:
+        if process is None:
             return
         process.send_signal(how)
-        try:
+        with suppress(subprocess.TimeoutExpired):
             process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        with suppress(ProcessLookupError):  # what guards it too
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        if process.stdin is not None:
+            process.stdin.close()
 
     def _wait(self, *, is_new: bool) -> None:
         deadline = time.monotonic() + START_SECONDS

@@ -45,6 +45,7 @@ def damage(store: GraphStore, statement: str) -> None:
     store._write(lambda tx: tx.run(statement, {}))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["ladybug", "neo4j"])
 def test_damage_is_found(engine: str, request: pytest.FixtureRequest) -> None:
     with connect(request.getfixturevalue(f"{engine}_url")) as store:
