@@ -20,7 +20,7 @@ from circuit_atlas.ingest.language_model import load_model
 from circuit_atlas.progress import Reporter, Terminal
 
 MODEL_STEPS = 1_600
-DICTIONARY_STEPS = 1_000
+DICTIONARY_STEPS = 300
 
 
 def write_figures(folder: Path) -> None:

@@ -43,7 +43,7 @@ def gather(
 def train_dictionaries(model: LanguageModel, folder: Path, seed: int, steps: int, reporter: Reporter) -> None:
     """Train one dictionary a site and save each as SAELens saves one for inference."""
     sites = all_sites(model.n_layers)
-    activations = gather(model, sites, seed + 1, 16_000)
+    activations = gather(model, sites, seed + 1, 4_000)
     with reporter.task("training the dictionaries", len(sites)) as advance:
         for site in sites:
             torch.manual_seed(seed)
@@ -68,9 +68,10 @@ def _train_one(site: Site, x: Float[Tensor, "token d_model"], steps: int) -> Any
         total_training_samples=steps * _BATCH,
         train_batch_size_samples=_BATCH,
         lr=2e-3,
+        lr_end=2e-3,
         lr_warm_up_steps=steps // 20,
         lr_decay_steps=steps // 3,
-        dead_feature_window=100,
+        dead_feature_window=50,
         feature_sampling_window=10 * steps,
         n_batches_for_norm_estimate=20,
     )

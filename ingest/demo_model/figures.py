@@ -64,9 +64,9 @@ def _share(found: Sequence[bool]) -> float:
 
 
 def survival(model: LanguageModel, dictionaries: Any, examples: Sequence[TokenExample]) -> dict[str, float]:
-    """For each site, (m without its error - m patch) / (m clean - m patch), of means over examples."""
+    """For each site, (m without its error - m patch) / (m clean - m patch), of means over the first 64 examples."""
     found = {}
-    groups = batches(examples, 256)
+    groups = batches(examples[:64], 256)
     clean, patch = _mean_metric(model, groups, {}), _mean_metric(model, [_patched(b) for b in groups], {})
     for dictionary in dictionaries:
         without = _mean_metric(model, groups, {dictionary.site: _reconstruct(dictionary)})
@@ -91,7 +91,7 @@ def _reconstruct(dictionary: SparseDictionary) -> Replace:
 
 def dictionary_figures(model: LanguageModel, dictionaries: Sequence[SparseDictionary]) -> dict[str, dict[str, float]]:
     """For each site L0, the share of dead features and of cross-entropy recovered, on fresh text of the grammar."""
-    texts = list(corpus.batches(model.tokenizer, _TEXT_SEED, 250, 16))
+    texts = list(corpus.batches(model.tokenizer, _TEXT_SEED, 100, 4))
     plain = _cross_entropy(model, texts, {})
     found = {}
     for dictionary in dictionaries:

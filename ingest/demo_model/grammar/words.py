@@ -98,29 +98,31 @@ FEMALE = Gender("female", "she", "her", "herself")
 MALE = Gender("male", "he", "his", "himself")
 
 NAMES = {
-    FEMALE: tuple("Mary Anna Emma Lucy Sarah Julia Alice Kate Laura Jane Rose Helen".split()),
-    MALE: tuple("John Peter Mark David James Paul Tom Henry Simon Jack George Adam".split()),
+    FEMALE: tuple(["Mary", "Anna", "Emma", "Lucy", "Sarah", "Julia", "Alice", "Kate", "Laura", "Jane", "Rose", "Helen"]),
+    MALE: tuple(["John", "Peter", "Mark", "David", "James", "Paul", "Tom", "Henry", "Simon", "Jack", "George", "Adam"]),
 }
 """Given names; each has one gender here."""
 
-SURNAMES = tuple("Smith Jones Brown Miller Taylor Wilson Clark Lewis Walker Young Hill Green Baker King Wood Cook".split())
+SURNAMES = tuple(
+    ["Smith", "Jones", "Brown", "Miller", "Taylor", "Wilson", "Clark", "Lewis", "Walker", "Young", "Hill", "Green", "Baker", "King", "Wood", "Cook"]
+)
 
-FEELINGS = tuple("sad angry proud afraid excited nervous calm bored worried cheerful".split())
+FEELINGS = tuple(["sad", "angry", "proud", "afraid", "excited", "nervous", "calm", "bored", "worried", "cheerful"])
 LINKING_VERBS = ("was", "felt", "looked", "seemed")
 REASONS = ("lost the game", "won the prize", "missed the train", "saw the storm", "heard the news", "found the key")
 """What follows the pronoun of a clause with `because`."""
 
-PLACES = tuple("park school store market beach library station museum garden village".split())
-TRAVEL_VERBS = tuple("went ran drove came".split())
-RELATIVES = tuple("sister brother cousin neighbour baby partner".split())
-SELF_VERBS = tuple("blamed hurt surprised washed taught amused".split())
+PLACES = tuple(["park", "school", "store", "market", "beach", "library", "station", "museum", "garden", "village"])
+TRAVEL_VERBS = tuple(["went", "ran", "drove", "came"])
+RELATIVES = tuple(["sister", "brother", "cousin", "neighbour", "baby", "partner"])
+SELF_VERBS = tuple(["blamed", "hurt", "surprised", "washed", "taught", "amused"])
 
-GIFT_VERBS = tuple("gave sent handed passed offered sold".split())
-GIFTS = tuple("book ball letter ring drink flower hat map".split())
+GIFT_VERBS = tuple(["gave", "sent", "handed", "passed", "offered", "sold"])
+GIFTS = tuple(["book", "ball", "letter", "ring", "drink", "flower", "hat", "map"])
 
-SIGHTS = tuple("bird horse river ship bridge tower moon parade".split())
-SEEING = tuple("saw painted followed remembered".split())
-LEAVING = tuple("slept left smiled returned".split())
+SIGHTS = tuple(["bird", "horse", "river", "ship", "bridge", "tower", "moon", "parade"])
+SEEING = tuple(["saw", "painted", "followed", "remembered"])
+LEAVING = tuple(["slept", "left", "smiled", "returned"])
 
 PROFESSIONS = (
     Profession("nurse", ("comforts", "bandages"), ("patients", "wounded")),
@@ -134,9 +136,9 @@ PROFESSIONS = (
 )
 """In `grammar.biographies` those at even places may be made typically female, those at odd places typically male."""
 
-HOBBIES = tuple("music chess football poetry".split())
+HOBBIES = tuple(["music", "chess", "football", "poetry"])
 
-FUNCTION_WORDS = tuple("The the that and a to at with because When went Then is in , . likes works She He who".split())
+FUNCTION_WORDS = tuple(["The", "the", "that", "and", "a", "to", "at", "with", "because", "When", "went", "Then", "is", "in", ",", ".", "likes", "works", "She", "He", "who"])
 
 
 def vocabulary() -> list[str]:
