@@ -1,0 +1,116 @@
+"""The definitions of effects and edges, literally: an oracle for the engine, slow and simple.
+
+Nothing here uses the two identities. The dictionary stands in the loop, features and error are leaves of automatic
+differentiation, and one unit is treated at a time.
+
+Source: Marks et al. (ICLR 2025), sections 2 and 3.1, appendix A.1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from circuit_atlas.ingest.attribution import Subject
+from circuit_atlas.ingest.batches import Batch
+from circuit_atlas.ingest.dictionary import SparseDictionary
+from circuit_atlas.ingest.sites import Site
+
+State = tuple[Tensor, Tensor]
+"""Features [batch, pos, d_sae] and error [batch, pos, d_in] of one site."""
+
+
+def decode(dictionary: SparseDictionary, state: State) -> Tensor:
+    """Put features and error together again."""
+    features, error = state
+    return features @ dictionary.decoder + dictionary.bias + error
+
+
+def split(dictionary: SparseDictionary, x: Tensor) -> State:
+    """Take an activation apart into features and error."""
+    features = dictionary.encode(x)
+    return features, x - features @ dictionary.decoder - dictionary.bias
+
+
+def states(subject: Subject, batch: Batch, *, patch: bool) -> dict[Site, State]:
+    """Features and error of each site at one end; zeros where the other end is zero ablation."""
+    tokens = batch.patch if patch and batch.patch is not None else batch.clean
+    found = subject.model.activations(tokens, list(subject.dictionaries))
+    apart = {site: split(subject.dictionaries[site], x) for site, x in found.items()}
+    if patch and batch.patch is None:
+        return {site: (torch.zeros_like(f), torch.zeros_like(e)) for site, (f, e) in apart.items()}
+    return apart
+
+
+def metric_with(subject: Subject, batch: Batch, site: Site, state: State) -> Tensor:
+    """Metric of each example with one site's features and error set, everything after it computing."""
+    x = decode(subject.dictionaries[site], state)
+    return subject.metric(subject.model.run(batch.clean, {site: lambda _: x}), batch)
+
+
+def node_effects(subject: Subject, batch: Batch, site: Site, alphas: list[float]) -> Tensor:
+    """Effects [batch, pos, d_sae + 1] of one site's units, the error last: mean gradient over `alphas` times change."""
+    clean, patch = (states(subject, batch, patch=end)[site] for end in (False, True))
+    change = [p - c for c, p in zip(clean, patch, strict=True)]
+    total = [torch.zeros_like(c) for c in clean]
+    for alpha in alphas:
+        leaves = [(c + alpha * d).requires_grad_() for c, d in zip(clean, change, strict=True)]
+        value = metric_with(subject, batch, site, (leaves[0], leaves[1])).sum()
+        total = [t + g for t, g in zip(total, torch.autograd.grad(value, leaves), strict=True)]
+    features, error = (t / len(alphas) * d for t, d in zip(total, change, strict=True))
+    return torch.cat([features, error.sum(-1, keepdim=True)], -1).detach()
+
+
+def outer_gradients(subject: Subject, batch: Batch, site: Site) -> State:
+    """Gradient of the metric with respect to one site's features and error, at clean."""
+    features, error = (t.requires_grad_() for t in states(subject, batch, patch=False)[site])
+    value = metric_with(subject, batch, site, (features, error)).sum()
+    first, second = torch.autograd.grad(value, (features, error))
+    return first, second
+
+
+def edge_weights(subject: Subject, batch: Batch, up: Site, down: Site, unit: int, position: int) -> Tensor:
+    """Weights [batch, pos, d_sae + 1] of the edges from each unit of `up` into one unit of `down` at one position.
+
+    Every site between is held at its clean value, so that only the direct dependence is left.
+    """
+    between = {site: x for site, x in _clean(subject, batch).items() if up < site < down}
+    clean, patch = (states(subject, batch, patch=end)[up] for end in (False, True))
+    leaves = [t.detach().requires_grad_() for t in clean]
+    seen: list[Tensor] = []
+
+    def note(x: Tensor) -> Tensor:
+        seen.append(x)
+        return x
+
+    replace = {site: (lambda _, held=held: held) for site, held in between.items()}
+    start = decode(subject.dictionaries[up], (leaves[0], leaves[1]))
+    subject.model.run(batch.clean, {**replace, up: lambda _: start, down: note})
+    features, error = split(subject.dictionaries[down], seen[0])
+    outer = outer_gradients(subject, batch, down)
+    if unit < features.shape[-1]:
+        value = (features[:, position, unit] * outer[0][:, position, unit]).sum()
+    else:
+        value = (error[:, position] * outer[1][:, position]).sum()
+    gradients = torch.autograd.grad(value, leaves, allow_unused=True)
+    parts = [torch.zeros_like(c) if g is None else g * (p - c) for g, c, p in zip(gradients, clean, patch, strict=True)]
+    return torch.cat([parts[0], parts[1].sum(-1, keepdim=True)], -1).detach()
+
+
+def _clean(subject: Subject, batch: Batch) -> Mapping[Site, Tensor]:
+    return subject.model.activations(batch.clean, list(subject.dictionaries))
+
+
+def patch_one(subject: Subject, batch: Batch, site: Site, unit: int, position: int) -> Tensor:
+    """Exact effect on each example of setting one unit at one position to its patch value."""
+    clean, patch = (states(subject, batch, patch=end)[site] for end in (False, True))
+    features, error = (t.clone() for t in clean)
+    if unit < features.shape[-1]:
+        features[:, position, unit] = patch[0][:, position, unit]
+    else:
+        error[:, position] = patch[1][:, position]
+    with torch.no_grad():
+        changed = metric_with(subject, batch, site, (features, error))
+        return changed - subject.metric(subject.model.run(batch.clean), batch)

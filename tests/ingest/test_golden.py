@@ -1,0 +1,33 @@
+"""The engine gives what the published implementation gives, on the golden folder."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from bench.golden import Worst, compare
+from bench.golden_folder import open_golden
+from tests.fixtures_folder import fixtures, needs_fixtures
+
+
+@pytest.mark.slow
+@needs_fixtures("golden/neox")
+def test_effects_edges_and_ablation_equal_the_published_ones() -> None:
+    figures = compare(open_golden(fixtures() / "golden" / "neox"))
+
+    assert len(figures) == 10
+    assert [f"{f.name}: {f.value}" for f in figures if not f.holds] == []
+
+
+def test_a_difference_that_is_not_a_number_never_passes() -> None:
+    worst = Worst()
+    worst.add(np.array([np.nan, 1.0], dtype=np.float32), np.array([1.0, 1.0], dtype=np.float32))
+    worst.add(np.array([1.0], dtype=np.float32), np.array([1.0], dtype=np.float32))
+
+    assert math.isnan(worst.relative)
+
+
+def test_nothing_compared_is_no_agreement() -> None:
+    assert math.isnan(Worst().relative)

@@ -1,0 +1,103 @@
+"""Effects and edges equal the definitions, written out literally, on tiny random models."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from bench import literal
+from circuit_atlas.ingest.attribution import Subject
+from circuit_atlas.ingest.batches import Batch
+from circuit_atlas.ingest.edge_weights import Units, cut_graph, edge_weights
+from circuit_atlas.ingest.node_effects import clean_gradients, path_gradients, run_ends, unit_effects
+from circuit_atlas.ingest.sites import Site, site_from_name
+from tests.ingest.tiny import D_SAE, make_batch, make_subject
+
+KINDS = [
+    ("llama", "standard", "none"),
+    ("llama", "topk", "layer_norm"),
+    ("neox", "jumprelu", "none"),
+    ("neox", "standard", "constant_norm_rescale"),
+]
+
+
+def dense_effects(subject: Subject, batch: Batch, method: str, steps: int = 4) -> dict[Site, Tensor]:
+    ends = run_ends(subject.model, subject.dictionaries, batch)
+    if method == "atp":
+        gradients = clean_gradients(subject.model, subject.metric, batch, ends)
+    else:
+        gradients = path_gradients(subject.model, subject.metric, batch, ends, steps, rows=6)
+    found = {}
+    for site, dictionary in subject.dictionaries.items():
+        zero = batch.patch is None
+        rows = unit_effects(dictionary, batch, ends.clean[site], ends.patch[site], gradients[site], zero_patch=zero)
+        dense = torch.zeros(*batch.clean.shape, D_SAE + 1)
+        dense[rows.example, rows.position, rows.unit] = rows.effect
+        found[site] = dense
+    return found
+
+
+def assert_near(ours: Tensor, expected: Tensor) -> None:
+    assert float((ours - expected).abs().max()) <= 2e-5 * max(1e-2, float(expected.abs().max()))
+
+
+@pytest.mark.parametrize(("family", "kind", "normalisation"), KINDS)
+@pytest.mark.parametrize("pairs", [True, False])
+def test_node_effects_are_those_of_the_definition(
+    tmp_path: Path, family: str, kind: str, normalisation: str, pairs: bool
+) -> None:
+    subject, batch = make_subject(tmp_path, family, kind, normalisation, pairs=pairs), make_batch(pairs=pairs)
+
+    for method, alphas in (("atp", [0.0]), ("ig", [0.0, 0.25, 0.5, 0.75])):
+        for site, ours in dense_effects(subject, batch, method).items():
+            assert_near(ours, literal.node_effects(subject, batch, site, alphas))
+
+
+@pytest.mark.parametrize(("family", "kind", "normalisation"), KINDS)
+def test_edge_weights_are_those_of_the_definition(tmp_path: Path, family: str, kind: str, normalisation: str) -> None:
+    subject, batch = make_subject(tmp_path, family, kind, normalisation), make_batch()
+    ends = run_ends(subject.model, subject.dictionaries, batch)
+    outer = clean_gradients(subject.model, subject.metric, batch, ends)
+    length = batch.clean.shape[1]
+    every = Units(torch.arange(D_SAE + 1).repeat(length), torch.arange(length).repeat_interleave(D_SAE + 1))
+    units = {site: every for site in subject.dictionaries}
+    graph = cut_graph(subject.model, subject.metric, batch, ends)
+    found = {
+        (up.name, down.name): weights.view(len(batch.clean), length, D_SAE + 1, length, D_SAE + 1)
+        for up, down, weights in edge_weights(graph, subject.dictionaries, ends, outer, units, units, zero_patch=False)
+        if down is not None
+    }
+
+    for up, down in (("embed", "resid_0"), ("attn_0", "resid_0"), ("resid_0", "attn_1"), ("resid_0", "resid_1")):
+        live = found[up, down].abs().sum((0, 3, 4))[length - 1].argsort(descending=True)[:3].tolist()
+        for unit in {*live, D_SAE}:
+            expected = literal.edge_weights(subject, batch, site_from_name(up), site_from_name(down), unit, length - 1)
+            assert_near(found[up, down][:, length - 1, unit], expected)
+    assert ("attn_0", "attn_1") not in found  # resid_0 lies between and cuts every way
+    assert (("attn_0", "mlp_0") in found) == (family == "llama")  # a parallel block's MLP reads no attention
+
+
+def test_ig_effects_of_a_site_sum_to_patching_it_whole(tmp_path: Path) -> None:
+    subject, batch = make_subject(tmp_path, "llama", "topk", "none"), make_batch()
+    assert batch.patch is not None
+    effects = dense_effects(subject, batch, "ig", steps=400)
+    with torch.no_grad():
+        clean = subject.metric(subject.model.run(batch.clean), batch)
+        for site, patch in subject.model.activations(batch.patch, list(effects)).items():
+            whole = subject.metric(subject.model.run(batch.clean, {site: lambda _, x=patch: x}), batch)
+            torch.testing.assert_close(effects[site].sum((1, 2)), whole - clean, atol=0.02, rtol=0.02)
+
+
+def test_patching_the_strongest_units_alone_agrees_with_ig(tmp_path: Path) -> None:
+    subject, batch = make_subject(tmp_path, "neox", "standard", "none"), make_batch()
+    site = site_from_name("resid_1")
+    mean = dense_effects(subject, batch, "ig", steps=50)[site].mean(0)
+    for place in mean.abs().flatten().argsort(descending=True)[:5].tolist():
+        position, unit = divmod(place, D_SAE + 1)
+        exact = float(literal.patch_one(subject, batch, site, unit, position).mean())
+        predicted = float(mean[position, unit])
+        assert exact * predicted > 0
+        assert abs(exact - predicted) < 0.5 * abs(exact)

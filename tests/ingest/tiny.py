@@ -1,0 +1,85 @@
+"""Tiny random models with random dictionaries of several kinds, for comparison with the literal definitions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from circuit_atlas.ingest.attribution import Subject
+from circuit_atlas.ingest.batches import Batch
+from circuit_atlas.ingest.dictionary import SparseDictionary
+from circuit_atlas.ingest.language_model import load_model
+from circuit_atlas.ingest.metrics import LogitDifference, NegativeLogit
+from circuit_atlas.ingest.sites import site_from_name
+
+D_MODEL, D_SAE, VOCABULARY, LAYERS = 16, 24, 20, 2
+SITES = ("embed", "attn_0", "mlp_0", "resid_0", "attn_1", "resid_1")
+"""Sites with a dictionary: `mlp_1` has none, so that what passes there is direct."""
+
+
+def make_subject(folder: Path, family: str, kind: str, normalisation: str, *, pairs: bool = True) -> Subject:
+    """Write and load a random model of one family, with random dictionaries of one kind."""
+    from transformers import GPTNeoXConfig, GPTNeoXForCausalLM, LlamaConfig, LlamaForCausalLM
+
+    torch.manual_seed(3)
+    sizes: dict[str, Any] = {
+        "vocab_size": VOCABULARY,
+        "hidden_size": D_MODEL,
+        "intermediate_size": 32,
+        "num_hidden_layers": LAYERS,
+        "num_attention_heads": 2,
+        "initializer_range": 0.4,
+    }
+    model: Any = (
+        LlamaForCausalLM(LlamaConfig(**sizes, num_key_value_heads=1))
+        if family == "llama"
+        else GPTNeoXForCausalLM(GPTNeoXConfig(**sizes))
+    )
+    model.save_pretrained(folder)
+    _save_tokenizer(folder)
+    sites = [site_from_name(name) for name in SITES]
+    dictionaries = {
+        site: SparseDictionary(site, _sae(kind, normalisation, number), "made here")
+        for number, site in enumerate(sites)
+    }
+    return Subject(load_model(str(folder)), dictionaries, LogitDifference() if pairs else NegativeLogit())
+
+
+def _save_tokenizer(folder: Path) -> None:
+    """Write one word a token: not every architecture loads without tokenizer files."""
+    from tokenizers import Tokenizer, models
+    from transformers import PreTrainedTokenizerFast
+
+    words = {f"w{number}": number for number in range(VOCABULARY)}
+    tokenizer = Tokenizer(models.WordLevel(words, unk_token="w0"))
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="w0", bos_token="w1").save_pretrained(folder)
+
+
+def make_batch(*, pairs: bool = True) -> Batch:
+    """Three random examples of five tokens."""
+    generator = torch.Generator().manual_seed(5)
+    clean, patch = torch.randint(0, VOCABULARY, (2, 3, 5), generator=generator)
+    order, answers = torch.arange(3), torch.tensor([1, 2, 3])
+    return Batch(clean, answers, patch if pairs else None, answers + 5 if pairs else None, order, order)
+
+
+def _sae(kind: str, normalisation: str, seed: int) -> Any:
+    import sae_lens
+
+    sizes: dict[str, Any] = {"d_in": D_MODEL, "d_sae": D_SAE, "normalize_activations": normalisation}
+    made: dict[str, Any] = {
+        "standard": lambda: sae_lens.StandardSAE(sae_lens.StandardSAEConfig(**sizes)),
+        "topk": lambda: sae_lens.TopKSAE(sae_lens.TopKSAEConfig(**sizes, k=6)),
+        "jumprelu": lambda: sae_lens.JumpReLUSAE(sae_lens.JumpReLUSAEConfig(**sizes)),
+    }
+    sae = made[kind]()
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for name, parameter in sae.named_parameters():
+            parameter.copy_(torch.randn(parameter.shape, generator=generator) * 0.3)
+            if name == "threshold":
+                parameter.abs_()
+    sae.requires_grad_(False)
+    return sae
