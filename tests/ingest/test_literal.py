@@ -63,7 +63,7 @@ def test_edge_weights_are_those_of_the_definition(tmp_path: Path, family: str, k
     outer = clean_gradients(subject.model, subject.metric, batch, ends)
     length = batch.clean.shape[1]
     every = Units(torch.arange(D_SAE + 1).repeat(length), torch.arange(length).repeat_interleave(D_SAE + 1))
-    units = {site: every for site in subject.dictionaries}
+    units = dict.fromkeys(subject.dictionaries, every)
     graph = cut_graph(subject.model, subject.metric, batch, ends)
     found = {
         (up.name, down.name): weights.view(len(batch.clean), length, D_SAE + 1, length, D_SAE + 1)

@@ -98,13 +98,32 @@ FEMALE = Gender("female", "she", "her", "herself")
 MALE = Gender("male", "he", "his", "himself")
 
 NAMES = {
-    FEMALE: tuple(["Mary", "Anna", "Emma", "Lucy", "Sarah", "Julia", "Alice", "Kate", "Laura", "Jane", "Rose", "Helen"]),
+    FEMALE: tuple(
+        ["Mary", "Anna", "Emma", "Lucy", "Sarah", "Julia", "Alice", "Kate", "Laura", "Jane", "Rose", "Helen"]
+    ),
     MALE: tuple(["John", "Peter", "Mark", "David", "James", "Paul", "Tom", "Henry", "Simon", "Jack", "George", "Adam"]),
 }
 """Given names; each has one gender here."""
 
 SURNAMES = tuple(
-    ["Smith", "Jones", "Brown", "Miller", "Taylor", "Wilson", "Clark", "Lewis", "Walker", "Young", "Hill", "Green", "Baker", "King", "Wood", "Cook"]
+    [
+        "Smith",
+        "Jones",
+        "Brown",
+        "Miller",
+        "Taylor",
+        "Wilson",
+        "Clark",
+        "Lewis",
+        "Walker",
+        "Young",
+        "Hill",
+        "Green",
+        "Baker",
+        "King",
+        "Wood",
+        "Cook",
+    ]
 )
 
 FEELINGS = tuple(["sad", "angry", "proud", "afraid", "excited", "nervous", "calm", "bored", "worried", "cheerful"])
@@ -138,7 +157,31 @@ PROFESSIONS = (
 
 HOBBIES = tuple(["music", "chess", "football", "poetry"])
 
-FUNCTION_WORDS = tuple(["The", "the", "that", "and", "a", "to", "at", "with", "because", "When", "went", "Then", "is", "in", ",", ".", "likes", "works", "She", "He", "who"])
+FUNCTION_WORDS = tuple(
+    [
+        "The",
+        "the",
+        "that",
+        "and",
+        "a",
+        "to",
+        "at",
+        "with",
+        "because",
+        "When",
+        "went",
+        "Then",
+        "is",
+        "in",
+        ",",
+        ".",
+        "likes",
+        "works",
+        "She",
+        "He",
+        "who",
+    ]
+)
 
 
 def vocabulary() -> list[str]:
