@@ -21,7 +21,7 @@ from circuit_atlas.ingest.batches import Batch
 from circuit_atlas.ingest.selection import SiteNodes
 from circuit_atlas.ingest.settings import DiscoverSettings
 from circuit_atlas.ingest.sites import Site
-from circuit_atlas.progress import Reporter
+from circuit_atlas.progress import Advance, Reporter
 
 SHARES = (0.25, 0.125, 0.5, 0.0625, 1.0)
 """Circuit sizes measured, as shares of the number of units active on one example, in the order they are chosen."""

@@ -18,8 +18,15 @@ from circuit_atlas.ingest.batches import Batch
 class Metric(Protocol):
     """One number per example from the model's logits; `name` and `sign` are stored on the circuit."""
 
-    name: str
-    sign: str
+    @property
+    def name(self) -> str:
+        """Name stored on the circuit."""
+        ...
+
+    @property
+    def sign(self) -> str:
+        """What a positive effect means, in words."""
+        ...
 
     def __call__(self, logits: Float[Tensor, "batch pos d_vocab"], batch: Batch) -> Float[Tensor, " batch"]:
         """Return the metric of each example."""
