@@ -47,8 +47,8 @@ def shipped_settings() -> list[DiscoverSettings]:
             dictionaries=str(shipped_files.dictionaries_path()),
             examples=str(task.train),
             held_out=str(task.test),
-            task=task.name,
-            name=task.name,
+            task=task.id,
+            name=task.id,
         )
         for task in shipped_files.tasks()
     ]
