@@ -23,7 +23,7 @@ from torch import Tensor
 from circuit_atlas.errors import AttributionError
 from circuit_atlas.ingest.batches import Batch
 from circuit_atlas.ingest.dictionary import SparseDictionary
-from circuit_atlas.ingest.language_model import LanguageModel
+from circuit_atlas.ingest.language_model import LanguageModel, Replace
 from circuit_atlas.ingest.metrics import Metric
 from circuit_atlas.ingest.sites import Site
 
@@ -85,10 +85,18 @@ def clean_gradients(model: LanguageModel, metric: Metric, batch: Batch, ends: En
 
     taps = {site: tap(site) for site in ends.clean}
     with torch.enable_grad():
-        logits = model.run(batch.clean, {site: (lambda x, site=site: x + taps[site]) for site in taps})
+        logits = model.run(batch.clean, {site: _added(leaf) for site, leaf in taps.items()})
         total = metric(logits, batch).sum()
         gradients = torch.autograd.grad(total, list(leaves.values()))
     return dict(zip(leaves, gradients, strict=True))
+
+
+def _added(leaf: Tensor) -> Replace:
+    return lambda x: x + leaf
+
+
+def _instead(leaf: Tensor) -> Replace:
+    return lambda x: leaf
 
 
 def path_gradients(
@@ -109,7 +117,7 @@ def path_gradients(
             leaf = ((1 - weight) * clean + weight * ends.patch[site]).flatten(0, 1).requires_grad_()
             several = batch.repeat(len(some))
             with torch.enable_grad():
-                value = metric(model.run(several.clean, {site: lambda x, leaf=leaf: leaf}), several).sum()
+                value = metric(model.run(several.clean, {site: _instead(leaf)}), several).sum()
                 (gradient,) = torch.autograd.grad(value, leaf)
             total += gradient.view(len(some), *clean.shape).sum(0)
         found[site] = total / steps

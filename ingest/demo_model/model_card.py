@@ -38,7 +38,7 @@ _DICTIONARIES = """
 _LIMITS = """
 ## Limits
 
-It knows single passages of up to two sentences, the templates of its grammar and nothing else. Each name has one gender.
+It knows single passages of up to two sentences, the templates of its grammar, no more. Each name has one gender.
 How
 faithful the circuits of its tasks are is not part of these figures; `discover` measures it for each circuit.
 """

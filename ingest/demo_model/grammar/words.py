@@ -98,50 +98,46 @@ FEMALE = Gender("female", "she", "her", "herself")
 MALE = Gender("male", "he", "his", "himself")
 
 NAMES = {
-    FEMALE: tuple(
-        ["Mary", "Anna", "Emma", "Lucy", "Sarah", "Julia", "Alice", "Kate", "Laura", "Jane", "Rose", "Helen"]
-    ),
-    MALE: tuple(["John", "Peter", "Mark", "David", "James", "Paul", "Tom", "Henry", "Simon", "Jack", "George", "Adam"]),
+    FEMALE: ("Mary", "Anna", "Emma", "Lucy", "Sarah", "Julia", "Alice", "Kate", "Laura", "Jane", "Rose", "Helen"),
+    MALE: ("John", "Peter", "Mark", "David", "James", "Paul", "Tom", "Henry", "Simon", "Jack", "George", "Adam"),
 }
 """Given names; each has one gender here."""
 
-SURNAMES = tuple(
-    [
-        "Smith",
-        "Jones",
-        "Brown",
-        "Miller",
-        "Taylor",
-        "Wilson",
-        "Clark",
-        "Lewis",
-        "Walker",
-        "Young",
-        "Hill",
-        "Green",
-        "Baker",
-        "King",
-        "Wood",
-        "Cook",
-    ]
+SURNAMES = (
+    "Smith",
+    "Jones",
+    "Brown",
+    "Miller",
+    "Taylor",
+    "Wilson",
+    "Clark",
+    "Lewis",
+    "Walker",
+    "Young",
+    "Hill",
+    "Green",
+    "Baker",
+    "King",
+    "Wood",
+    "Cook",
 )
 
-FEELINGS = tuple(["sad", "angry", "proud", "afraid", "excited", "nervous", "calm", "bored", "worried", "cheerful"])
+FEELINGS = ("sad", "angry", "proud", "afraid", "excited", "nervous", "calm", "bored", "worried", "cheerful")
 LINKING_VERBS = ("was", "felt", "looked", "seemed")
 REASONS = ("lost the game", "won the prize", "missed the train", "saw the storm", "heard the news", "found the key")
 """What follows the pronoun of a clause with `because`."""
 
-PLACES = tuple(["park", "school", "store", "market", "beach", "library", "station", "museum", "garden", "village"])
-TRAVEL_VERBS = tuple(["went", "ran", "drove", "came"])
-RELATIVES = tuple(["sister", "brother", "cousin", "neighbour", "baby", "partner"])
-SELF_VERBS = tuple(["blamed", "hurt", "surprised", "washed", "taught", "amused"])
+PLACES = ("park", "school", "store", "market", "beach", "library", "station", "museum", "garden", "village")
+TRAVEL_VERBS = ("went", "ran", "drove", "came")
+RELATIVES = ("sister", "brother", "cousin", "neighbour", "baby", "partner")
+SELF_VERBS = ("blamed", "hurt", "surprised", "washed", "taught", "amused")
 
-GIFT_VERBS = tuple(["gave", "sent", "handed", "passed", "offered", "sold"])
-GIFTS = tuple(["book", "ball", "letter", "ring", "drink", "flower", "hat", "map"])
+GIFT_VERBS = ("gave", "sent", "handed", "passed", "offered", "sold")
+GIFTS = ("book", "ball", "letter", "ring", "drink", "flower", "hat", "map")
 
-SIGHTS = tuple(["bird", "horse", "river", "ship", "bridge", "tower", "moon", "parade"])
-SEEING = tuple(["saw", "painted", "followed", "remembered"])
-LEAVING = tuple(["slept", "left", "smiled", "returned"])
+SIGHTS = ("bird", "horse", "river", "ship", "bridge", "tower", "moon", "parade")
+SEEING = ("saw", "painted", "followed", "remembered")
+LEAVING = ("slept", "left", "smiled", "returned")
 
 PROFESSIONS = (
     Profession("nurse", ("comforts", "bandages"), ("patients", "wounded")),
@@ -155,32 +151,30 @@ PROFESSIONS = (
 )
 """In `grammar.biographies` those at even places may be made typically female, those at odd places typically male."""
 
-HOBBIES = tuple(["music", "chess", "football", "poetry"])
+HOBBIES = ("music", "chess", "football", "poetry")
 
-FUNCTION_WORDS = tuple(
-    [
-        "The",
-        "the",
-        "that",
-        "and",
-        "a",
-        "to",
-        "at",
-        "with",
-        "because",
-        "When",
-        "went",
-        "Then",
-        "is",
-        "in",
-        ",",
-        ".",
-        "likes",
-        "works",
-        "She",
-        "He",
-        "who",
-    ]
+FUNCTION_WORDS = (
+    "The",
+    "the",
+    "that",
+    "and",
+    "a",
+    "to",
+    "at",
+    "with",
+    "because",
+    "When",
+    "went",
+    "Then",
+    "is",
+    "in",
+    ",",
+    ".",
+    "likes",
+    "works",
+    "She",
+    "He",
+    "who",
 )
 
 
