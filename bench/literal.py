@@ -103,14 +103,14 @@ def _clean(subject: Subject, batch: Batch) -> Mapping[Site, Tensor]:
     return subject.model.activations(batch.clean, list(subject.dictionaries))
 
 
-def patch_one(subject: Subject, batch: Batch, site: Site, unit: int, position: int) -> Tensor:
-    """Exact effect on each example of setting one unit at one position to its patch value."""
+def patch_one(subject: Subject, batch: Batch, site: Site, unit: int, position: int, share: float = 1.0) -> Tensor:
+    """Exact effect on each example of moving one unit at one position by `share` of the way to its patch value."""
     clean, patch = (states(subject, batch, patch=end)[site] for end in (False, True))
     features, error = (t.clone() for t in clean)
     if unit < features.shape[-1]:
-        features[:, position, unit] = patch[0][:, position, unit]
+        features[:, position, unit] += share * (patch[0] - clean[0])[:, position, unit]
     else:
-        error[:, position] = patch[1][:, position]
+        error[:, position] += share * (patch[1] - clean[1])[:, position]
     with torch.no_grad():
         changed = metric_with(subject, batch, site, (features, error))
         return changed - subject.metric(subject.model.run(batch.clean), batch)
