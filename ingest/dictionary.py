@@ -104,9 +104,11 @@ class SparseDictionary:
     def _scale(self, x: Tensor) -> Tensor | None:
         normalisation = self.sae.cfg.normalize_activations
         if normalisation == "constant_norm_rescale":
-            return x.norm(dim=-1, keepdim=True) / self.d_in**0.5
+            norm: Tensor = x.norm(dim=-1, keepdim=True)
+            return norm / self.d_in**0.5
         if normalisation == "layer_norm":
-            return (x - x.mean(dim=-1, keepdim=True)).std(dim=-1, keepdim=True)
+            std: Tensor = (x - x.mean(dim=-1, keepdim=True)).std(dim=-1, keepdim=True)
+            return std
         return None
 
     def unit_gradients(

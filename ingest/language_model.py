@@ -58,7 +58,8 @@ class LanguageModel:
     @property
     def device(self) -> torch.device:
         """Where its weights are."""
-        return next(iter(self.bridge.parameters())).device
+        device: torch.device = next(iter(self.bridge.parameters())).device
+        return device
 
     def run(
         self, tokens: Int[Tensor, "batch pos"], replace: Mapping[Site, Replace] | None = None

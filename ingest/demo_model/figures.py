@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from torch import Tensor
 from circuit_atlas.ingest.batches import Batch, TokenExample, batches, tokenise
 from circuit_atlas.ingest.demo_model import corpus
 from circuit_atlas.ingest.demo_model.ngram import Ngram
-from circuit_atlas.ingest.demo_model.tasks.files import right_words
+from circuit_atlas.ingest.demo_model.tasks.files import neutral_words, right_words
 from circuit_atlas.ingest.dictionary import SparseDictionary
 from circuit_atlas.ingest.dictionary_files import load_suite
 from circuit_atlas.ingest.examples import read_examples
@@ -32,21 +32,24 @@ def measure_all(folder: Path) -> dict[str, Any]:
     tasks = {}
     for path in sorted((folder / "tasks").glob("*/*/test.jsonl")):
         examples = tokenise(read_examples(path), model.tokenizer)
-        figures = task_figures(model, examples)
+        name = path.parent.relative_to(folder / "tasks").as_posix()
+        figures = task_figures(model, examples, neutral_words(name))
         figures["ngram"] = round(ngram.accuracy(examples), 4)
         figures["survives"] = survival(model, dictionaries.values(), examples)
-        tasks[path.parent.relative_to(folder / "tasks").as_posix()] = figures
+        tasks[name] = figures
     return {"tasks": tasks, "dictionaries": dictionary_figures(model, list(dictionaries.values()))}
 
 
-def task_figures(model: LanguageModel, examples: Sequence[TokenExample]) -> dict[str, Any]:
-    """Two-way and full-vocabulary accuracy, the worst case of each apart."""
+def task_figures(model: LanguageModel, examples: Sequence[TokenExample], neutral: Iterable[str] = ()) -> dict[str, Any]:
+    """Two-way and full-vocabulary accuracy, each case apart; `neutral` words are left out of the vocabulary."""
+    left_out = model.tokenizer.convert_tokens_to_ids([f" {word}" for word in sorted(neutral)])
     two_way: defaultdict[str, list[bool]] = defaultdict(list)
     full: defaultdict[str, list[bool]] = defaultdict(list)
     with torch.no_grad():
         for batch in batches(examples, 256):
             logits = model.run(batch.clean)
             wins = LogitDifference()(logits, batch) < 0
+            logits[:, -1, left_out] = -torch.inf
             tops = model.tokenizer.convert_ids_to_tokens(logits[:, -1].argmax(-1).tolist())
             for index, win, top in zip(batch.indices.tolist(), wins.tolist(), tops, strict=True):
                 example = examples[index].example

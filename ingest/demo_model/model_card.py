@@ -8,21 +8,24 @@ _HEAD = """# Model card: the demo model of Circuit Atlas
 
 A Llama of 3 layers, width 128 and 4 heads with a word-level vocabulary, trained on text of a seeded grammar
 (`ingest/demo_model/grammar`), and a SAELens TopK dictionary (k = 16) at embed, attn, mlp and resid of every layer,
-trained with the trainer of SAELens on the model's activations on that text. It is for trying circuits on, not for language.
+trained with the trainer of SAELens on the model's activations on that text. It is for trying circuits on, not for
+language.
 
 Made with `python -m circuit_atlas.ingest.demo_model`; the figures below are `figures.json`, which
 `python -m pytest tests/test_shipped_model.py` recomputes from these files.
 
-The words of agreement follow the pairs of Marks et al. (ICLR 2025) and Finlayson et al. (ACL 2021). Test items are made of
-pairs of words that never meet in the training text: noun and verb, name and context, name and name.
+The words of agreement follow the pairs of Marks et al. (ICLR 2025) and Finlayson et al. (ACL 2021). Test items are made
+of pairs of words that never meet in the training text: noun and verb, name and context, name and name.
 """
 
 _TASKS = """
 ## Tasks, held-out items
 
 Two-way: the right answer is above the wrong one. Full vocabulary: the top token of the whole vocabulary is right; for
-agreement any verb of the right number counts. Worst case of those named in the task. Survives: the task metric that is left
-when one site's error is removed, least over the sites (target 0.7). The n-gram sees the last two tokens.
+agreement any verb of the right number counts, and for `sva/simple` the top is sought among the tokens that commit to a
+number: after `The teacher` a preposition or `that` is as good English as a verb. Worst case of those named in the task.
+Survives: the task metric that is left when one site's error is removed, least over the sites (target 0.7). The n-gram
+sees the last two tokens.
 
 | task | n | two-way | full vocabulary | n-gram | survives, least | at |
 |---|---|---|---|---|---|---|
@@ -39,8 +42,6 @@ _LIMITS = """
 ## Limits
 
 It knows single passages of up to two sentences, the templates of its grammar, no more. Each name has one gender.
-How
-faithful the circuits of its tasks are is not part of these figures; `discover` measures it for each circuit.
 """
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,10 @@ KINDS = [
     ("neox", "jumprelu", "none"),
     ("neox", "standard", "constant_norm_rescale"),
 ]
+
+
+def _instead(value: Tensor, _: Tensor) -> Tensor:
+    return value
 
 
 def dense_effects(subject: Subject, batch: Batch, method: str, steps: int = 4) -> dict[Site, Tensor]:
@@ -89,7 +94,7 @@ def test_ig_effects_of_a_site_sum_to_patching_it_whole(tmp_path: Path) -> None:
     with torch.no_grad():
         clean = subject.metric(subject.model.run(batch.clean), batch)
         for site, patch in subject.model.activations(batch.patch, list(effects)).items():
-            whole = subject.metric(subject.model.run(batch.clean, {site: lambda _, x=patch: x}), batch)
+            whole = subject.metric(subject.model.run(batch.clean, {site: partial(_instead, patch)}), batch)
             torch.testing.assert_close(effects[site].sum((1, 2)), whole - clean, atol=0.02, rtol=0.02)
 
 

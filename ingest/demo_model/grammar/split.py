@@ -1,4 +1,4 @@
-"""The split by lexical item: some pairs of words never meet in the training text, and the test items are made of them."""
+"""The split by lexical item: some pairs of words never meet in the training text; the test items are made of them."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ def passages(seed: int, *, correlation: float = 0.0) -> Iterator[str]:
         names.repeated_name_passage,
         partial(biographies.biography, correlation=correlation),
     )
-    weights = (4, 1, 1, 1, 2, 2, 2)
+    weights = (4, 1, 1, 1, 4, 2, 2)
     while True:
         (kind,) = rng.choices(kinds, weights)
         yield kind(rng)

@@ -62,6 +62,11 @@ def write_tasks(folder: Path, seed: int) -> None:
             (home / f"{side.value}.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
+def neutral_words(task: str) -> frozenset[str]:
+    """Words that may come next in a task and commit to no answer: a noun may still take a phrase or a clause."""
+    return frozenset({"that", *words.PREPOSITIONS}) if task == "sva/simple" else frozenset()
+
+
 def right_words(answer: str) -> frozenset[str]:
     """Words that are right wherever `answer` is: for a verb, all verbs of its number; else the answer alone."""
     verbs = (*words.MAIN_VERBS, *words.OTHER_VERBS, *words.CLAUSE_VERBS)
