@@ -47,7 +47,7 @@ neo4j: setup-run  ## run a real Neo4j server whose data is kept (NEO4J_DATA, NEO
 	$(VENV)/python -m circuit_atlas.cypher.neo4j_server --data "$(NEO4J_DATA)"
 
 demo-model: setup  ## make the shipped model, its dictionaries and its task files again (45 minutes on 2 cores)
-	$(VENV)/python -m circuit_atlas.ingest.demo_model
+	$(VENV)/python -m circuit_atlas.ingest.demo_model --out circuit_atlas/shipped
 
 bench: setup  ## run every benchmark (one of them: `python -m bench NAME`)
 	$(VENV)/python -m bench all

@@ -105,7 +105,7 @@ class SparseDictionary:
         normalisation = self.sae.cfg.normalize_activations
         if normalisation == "constant_norm_rescale":
             norm: Tensor = x.norm(dim=-1, keepdim=True)
-            return norm / self.d_in**0.5
+            return norm.div(self.d_in**0.5)
         if normalisation == "layer_norm":
             std: Tensor = (x - x.mean(dim=-1, keepdim=True)).std(dim=-1, keepdim=True)
             return std

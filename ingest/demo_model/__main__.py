@@ -1,4 +1,4 @@
-"""Make the shipped model again: `python -m circuit_atlas.ingest.demo_model [--out DIR] [--seed N]`."""
+"""Make the shipped model again: `python -m circuit_atlas.ingest.demo_model --out DIR [--seed N]`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from pathlib import Path
 
 import torch
 
-import circuit_atlas
 from circuit_atlas.ingest.demo_model.dictionaries import train_dictionaries
 from circuit_atlas.ingest.demo_model.figures import measure_all
 from circuit_atlas.ingest.demo_model.grammar.words import vocabulary
@@ -43,7 +42,7 @@ def make(folder: Path, seed: int, reporter: Reporter) -> None:
 def main() -> None:
     """Parse the command line and make the model."""
     parser = argparse.ArgumentParser(prog="python -m circuit_atlas.ingest.demo_model", description=__doc__)
-    parser.add_argument("--out", type=Path, default=Path(circuit_atlas.__file__).parent / "shipped", help="folder")
+    parser.add_argument("--out", type=Path, required=True, help="folder to write into")
     parser.add_argument("--seed", type=int, default=0, help="seed of text, weights and draws")
     chosen = parser.parse_args()
     torch.set_num_threads(2)

@@ -11,7 +11,7 @@ A Llama of 3 layers, width 128 and 4 heads with a word-level vocabulary, trained
 trained with the trainer of SAELens on the model's activations on that text. It is for trying circuits on, not for
 language.
 
-Made with `python -m circuit_atlas.ingest.demo_model`; the figures below are `figures.json`, which
+Made with `make demo-model`; the figures below are `figures.json`, which
 `python -m pytest tests/test_shipped_model.py` recomputes from these files.
 
 The words of agreement follow the pairs of Marks et al. (ICLR 2025) and Finlayson et al. (ACL 2021). Test items are made
