@@ -17,12 +17,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from circuit_atlas.analysis.graph import CircuitGraph, Floats, fetch_graph, readable
 
+from circuit_atlas.analysis.graph import CircuitGraph, Floats, fetch_graph, readable
 from circuit_atlas.errors import QueryError
 
 if TYPE_CHECKING:
     import pandas as pd
+
     from circuit_atlas.cypher.store import Store
 
 COLUMNS = {

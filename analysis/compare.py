@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from circuit_atlas.analysis.thresholds import require_threshold
-
 from circuit_atlas.errors import QueryError
 
 if TYPE_CHECKING:
     import pandas as pd
+
     from circuit_atlas.cypher.store import Store
 
 _IDENTITY = {"model": "models", "suite": "dictionaries"}

@@ -10,12 +10,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from circuit_atlas.analysis.graph import Floats
 
+from circuit_atlas.analysis.graph import Floats
 from circuit_atlas.errors import QueryError
 
 if TYPE_CHECKING:
     import pandas as pd
+
     from circuit_atlas.cypher.store import Store
 
 _CONDITION = ["task", "node_threshold", "ablation", "means_over", "errors", "start_layer", "split"]

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from circuit_atlas.analysis.thresholds import require_threshold
 from numpy.typing import NDArray
 
+from circuit_atlas.analysis.thresholds import require_threshold
 from circuit_atlas.errors import QueryError
 
 if TYPE_CHECKING:
     import pandas as pd
+
     from circuit_atlas.cypher.store import Store
 
 Floats = NDArray[np.float64]

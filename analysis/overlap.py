@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from circuit_atlas.analysis.thresholds import require_threshold
 
+from circuit_atlas.analysis.thresholds import require_threshold
 from circuit_atlas.errors import QueryError
 
 if TYPE_CHECKING:
     import pandas as pd
+
     from circuit_atlas.cypher.store import Store
 
 MEASURES = {

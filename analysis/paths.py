@@ -20,11 +20,11 @@ import heapq
 from typing import TYPE_CHECKING, NamedTuple
 
 from circuit_atlas.analysis.graph import CircuitGraph, fetch_graph, readable
-
 from circuit_atlas.errors import QueryError
 
 if TYPE_CHECKING:
     import pandas as pd
+
     from circuit_atlas.cypher.store import Store
 
 COLUMNS = {

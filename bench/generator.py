@@ -133,7 +133,14 @@ def _target(key: str) -> dict[str, Any]:
 
 
 def _model(model: str) -> dict[str, Any]:
-    return {"id": model, "n_layers": N_LAYERS, "d_model": 64, "n_heads": 4, "d_vocab": 1000, "weights_digest": "made up"}
+    return {
+        "id": model,
+        "n_layers": N_LAYERS,
+        "d_model": 64,
+        "n_heads": 4,
+        "d_vocab": 1000,
+        "weights_digest": "made up",
+    }
 
 
 def _sae(model: str, site: str) -> dict[str, Any]:

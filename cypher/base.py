@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+SCALARS = frozenset({str, int, float, bool, type(None)})
+"""Types of values that come back as they are; most values are, so engines look at them no further."""
+
 
 @dataclass(frozen=True)
 class Result:
@@ -103,7 +106,9 @@ class GraphStore(ABC):
 
         from circuit_atlas.cypher.guard import check_statement
 
-        result = self._read(check_statement(statement, params or {}), params or {}, row_limit=row_limit, time_limit=time_limit)
+        given = params or {}
+        checked = check_statement(statement, given)
+        result = self._read(checked, given, row_limit=row_limit, time_limit=time_limit)
         frame = pd.DataFrame(result.rows, columns=result.columns)
         frame.attrs["truncated"] = result.truncated
         return frame

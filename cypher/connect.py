@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, unquote, urlsplit, urlunsplit
 from circuit_atlas.errors import StoreError
 
 if TYPE_CHECKING:
-    from circuit_atlas.cypher.store import Store
+    from circuit_atlas.cypher.base import GraphStore
 
 DEFAULT = "ladybug:./atlas.lbug"
 SERVER_SCHEMES = ("neo4j", "neo4j+s", "neo4j+ssc", "bolt", "bolt+s", "bolt+ssc")
@@ -24,7 +24,7 @@ def connect(
     create: bool = True,
     read_only: bool = False,
     wait: float | None = None,
-) -> Store:
+) -> GraphStore:
     """Open the store at `url`, else at CIRCUIT_ATLAS_STORE, else at ./atlas.lbug.
 
     Args:
@@ -53,7 +53,7 @@ def connect(
     return LadybugStore(path, create=create, read_only=read_only, wait=_seconds(wait))
 
 
-def _connect_server(url: str, database: str | None, *, create: bool, read_only: bool) -> Store:
+def _connect_server(url: str, database: str | None, *, create: bool, read_only: bool) -> GraphStore:
     from circuit_atlas.cypher.neo4j.store import Neo4jStore
 
     try:

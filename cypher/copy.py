@@ -13,9 +13,7 @@ if TYPE_CHECKING:
     from circuit_atlas.cypher.base import GraphStore
 
 LISTED = "MATCH (c:Circuit) RETURN c.id AS id, c.name AS name ORDER BY name"
-ORIGINS = (
-    "MATCH (d:Circuit)-[:DERIVED_FROM]->(c:Circuit) RETURN d.id AS derived, c.id AS origin ORDER BY derived"
-)
+ORIGINS = "MATCH (d:Circuit)-[:DERIVED_FROM]->(c:Circuit) RETURN d.id AS derived, c.id AS origin ORDER BY derived"
 
 
 def copy(

@@ -48,7 +48,7 @@ def check_statement(statement: str, given: Collection[str] = ()) -> str:
     """Return the statement without comments if it only reads and its parameters are given.
 
     Raises:
-        QueryError: it is empty, several statements, does something else than read, or lacks a parameter; the message names it.
+        QueryError: it is empty, several statements, does more than read, or lacks a parameter; the message says which.
 
     """
     if "\\u" in statement or "\\U" in statement:

@@ -93,7 +93,12 @@ LABELS: tuple[Label, ...] = (
         "Meta",
         "`meta`",
         "The store itself.",
-        _props(_ID, ("schema_version", N, "version of this schema", True)),
+        _props(
+            _ID,
+            ("schema_version", N, "version of this schema", True),
+            ("begun", N, "commits begun, on a server: what is read while one is under way is read again"),
+            ("done", N, "commits done, on a server"),
+        ),
     ),
     Label(
         "Model",

@@ -44,6 +44,11 @@ DERIVED = (
 )
 
 
+def delete_by_key(label: str) -> str:
+    """Owned nodes under keys about to be written, should one hang on nothing."""
+    return f"UNWIND $ids AS key MATCH (n:{label} {{id: key}}) DETACH DELETE n"
+
+
 def set_circuit() -> str:
     """One Circuit node, all of its properties (nulls too), from a parameter a property."""
     names = [declared.name for declared in LABEL_BY_NAME["Circuit"].properties if declared.name != "id"]

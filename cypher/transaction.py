@@ -59,7 +59,9 @@ def write(tx: Transaction, circuits: Prepared) -> None:
     _refuse_unknown_origins(tx, circuits)
     for label_name in statements.OWNED_BY:
         if label_name in circuits.nodes:
-            tx.add_nodes(label_name, circuits.nodes[label_name])
+            table = circuits.nodes[label_name]
+            tx.run(statements.delete_by_key(label_name), {"ids": table["id"].to_pylist()})
+            tx.add_nodes(label_name, table)
     for pair in statements.OWNED_PAIRS:
         if pair in circuits.relationships:
             tx.add_relationships(pair, circuits.relationships[pair])

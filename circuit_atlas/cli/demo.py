@@ -9,7 +9,7 @@ import typer
 
 from circuit_atlas.cli.ask import ask
 from circuit_atlas.cli.headline import COLUMNS, headline
-from circuit_atlas.cli.options import DatabaseOption, StoreOption, VersionOption, change_store
+from circuit_atlas.cli.options import DatabaseOption, StoreOption, VersionOption, change_store, say_next
 from circuit_atlas.cli.output import print_table, records
 from circuit_atlas.cli.quiet import silence_libraries
 from circuit_atlas.cli.reporting import reporter
@@ -32,7 +32,8 @@ def demo(store: StoreOption = None, database: DatabaseOption = None, version: Ve
         typer.echo(f"\n{len(names)} circuits in {place.url}\n")
         _say_circuits(place, names)
         _say_overlap(place, names)
-    _say_next(names, store)
+        after = [["circuits"], ["show", names[0]], ["compare", *names[:2]], ["query", "hubs"], ["dashboard"]]
+        say_next(after, place, store)
 
 
 def shipped_settings() -> list[DiscoverSettings]:
@@ -91,12 +92,3 @@ def _say_overlap(store: Store, names: Sequence[str]) -> None:
         for name, number in numbers.items()
     ]
     print_table(("", "circuit", *numbers.values()), rows)
-
-
-def _say_next(names: Sequence[str], store: str | None) -> None:
-    where = f" --store {store}" if store else ""
-    typer.echo(
-        f"\nnext:\n  circuit-atlas circuits{where}\n  circuit-atlas show {names[0]}{where}\n"
-        f"  circuit-atlas compare {names[0]} {names[1]}{where}\n"
-        f"  circuit-atlas query hubs{where}\n  circuit-atlas dashboard{where}"
-    )

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from circuit_atlas.cli.options import DatabaseOption, StoreOption, VersionOption, change_store
+from circuit_atlas.cli.options import DatabaseOption, StoreOption, VersionOption, change_store, say_next
 from circuit_atlas.cli.output import cell
 from circuit_atlas.cli.quiet import silence_libraries
 from circuit_atlas.cli.reporting import reporter
@@ -68,9 +68,9 @@ def _discover(settings: DiscoverSettings, store: str | None, database: str | Non
     with change_store(store, database, create=True) as place:
         circuit = run(settings, store=place, reporter=reporter())
         typer.echo(f"wrote {circuit.name} to {place.url}")
-    for name, value in circuit.summary.items():
-        typer.echo(f"  {name + ':':<14}{_figure(value)}")
-    typer.echo(f"next: circuit-atlas show '{circuit.name}'")
+        for name, value in circuit.summary.items():
+            typer.echo(f"  {name + ':':<14}{_figure(value)}")
+        say_next([["show", circuit.name]], place, store)
 
 
 def _figure(value: Any) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +13,8 @@ from circuit_atlas._version import __version__
 from circuit_atlas.cli.output import Format
 
 if TYPE_CHECKING:
-    from circuit_atlas.cypher.store import Store
+    from circuit_atlas.cypher import Store
+    from circuit_atlas.cypher.base import GraphStore
 
 PLACES = "ladybug:PATH, a plain path, neo4j://HOST:PORT, bolt://HOST:PORT or neo4j+s://HOST:PORT"
 
@@ -67,14 +70,22 @@ OutputOption = Annotated[
 ]
 
 
-def read_store(url: str | None, database: str | None) -> Store:
+def say_next(commands: Sequence[Sequence[str]], store: Store, given: str | None) -> None:
+    """Say which commands to type next, with the store where it was given (its password never)."""
+    where = ["--store", store.url] if given else []
+    typer.echo("\nnext:")
+    for command in commands:
+        typer.echo(f"  {shlex.join(['circuit-atlas', *command, *where])}")
+
+
+def read_store(url: str | None, database: str | None) -> GraphStore:
     """Open a store that must be there, for reading."""
     from circuit_atlas.cypher import connect
 
     return connect(url, database=database, create=False, read_only=True)
 
 
-def change_store(url: str | None, database: str | None, *, create: bool = False) -> Store:
+def change_store(url: str | None, database: str | None, *, create: bool = False) -> GraphStore:
     """Open a store for writing; `create` makes one where there is none."""
     from circuit_atlas.cypher import connect
 

@@ -7,11 +7,12 @@ import io
 import json
 import math
 import os
+import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from circuit_atlas.errors import SettingsError
 
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Row = Mapping[str, Any]
+
+
+SHORT = 24
+"""Columns no wider than this are never broken on a terminal; longer ones are where the width is short."""
 
 
 class Format(StrEnum):
@@ -136,11 +141,20 @@ def token(text: str) -> str:
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Row]) -> None:
-    """Print aligned columns; on a terminal they fit its width, in a pipe nothing is cut."""
-    if sys.stdout.isatty():
+    """Print aligned columns; a terminal breaks long texts to fit, in a pipe nothing is broken or cut."""
+    if sys.stdout.isatty() and _fits(columns, rows, shutil.get_terminal_size().columns):
         _rich_table(columns, rows)
     else:
         sys.stdout.write(_table_text(columns, rows))
+
+
+def _fits(columns: Sequence[str], rows: Sequence[Row], width: int) -> bool:
+    """Whether a terminal can show it by breaking long columns alone; else its own line breaks do less harm."""
+    return sum(min(_widest(name, rows), SHORT) + 2 for name in columns) <= width
+
+
+def _widest(name: str, rows: Sequence[Row]) -> int:
+    return max([len(name), *(len(cell(row[name])) for row in rows)])
 
 
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
@@ -163,7 +177,8 @@ def _rich_table(columns: Sequence[str], rows: Sequence[Row]) -> None:
 
     table = Table(box=None, header_style="bold", pad_edge=False)
     for name in columns:
-        table.add_column(Text(name), justify="right" if _is_number(rows, name) else "left", overflow="fold")
+        justify: Literal["left", "right"] = "right" if _is_number(rows, name) else "left"
+        table.add_column(Text(name), justify=justify, overflow="fold", no_wrap=_widest(name, rows) <= SHORT)
     for row in rows:
         table.add_row(*(Text(cell(row[name])) for name in columns))
     Console().print(table)

@@ -8,7 +8,7 @@ import typer
 
 from circuit_atlas.cli.ask import ask
 from circuit_atlas.cli.names import unit_name
-from circuit_atlas.cli.options import CircuitArgument, DatabaseOption, StoreOption, VersionOption, read_store
+from circuit_atlas.cli.options import CircuitArgument, DatabaseOption, StoreOption, VersionOption, read_store, say_next
 from circuit_atlas.cli.output import cell, print_frame, print_table
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def show(
         _faithfulness(place, name)
         _features(place, name, limit)
         _paths(place, name, limit)
-    typer.echo(f"\nnext: circuit-atlas query subgraph -p circuit='{name}'; circuit-atlas dashboard")
+        say_next([["query", "error_share", "-p", f"circuit={name}"], ["dashboard"]], place, store)
 
 
 def _faithfulness(store: Store, circuit: str) -> None:

@@ -14,6 +14,9 @@ from circuit_atlas.cypher.ladybug.values import Place, ends_of, plain
 
 KEYS = "MATCH (n:{label}) WHERE offset(id(n)) IN $offsets RETURN offset(id(n)), n.id"
 
+PLAIN = frozenset({"STRING", "INT64", "INT32", "DOUBLE", "BOOL"})
+"""Types of columns whose values, and lists of them, are plain already."""
+
 
 class Handle:
     """The file, open."""
@@ -41,14 +44,14 @@ class Handle:
         """Run one statement; values come back plain."""
         self.connection.set_query_timeout(0 if time_limit is None else max(1, round(time_limit * 1000)))
         answer = self.connection.execute(cypher, dict(params))
-        rows: list[list[Any]] = []
-        while answer.has_next() and (row_limit is None or len(rows) < row_limit):
-            rows.append(answer.get_next())
+        rows: list[list[Any]] = answer.get_all() if row_limit is None else answer.get_n(row_limit)
         truncated = answer.has_next()
-        columns = answer.get_column_names()
+        columns, types = answer.get_column_names(), answer.get_column_data_types()
         answer.close()
-        known = self._keys(rows)
-        return Result(columns, [[plain(value, known) for value in row] for row in rows], truncated)
+        if not all(name.removesuffix("[]") in PLAIN for name in types):
+            known = self._keys(rows)
+            rows = [[plain(value, known) for value in row] for row in rows]
+        return Result(columns, rows, truncated)
 
     def _keys(self, rows: list[list[Any]]) -> dict[Place, str]:
         """Keys of the nodes at the ends of every relationship in the rows, which carry the engine's own places."""

@@ -16,6 +16,7 @@ import ladybug
 
 from circuit_atlas.cypher import keys
 from circuit_atlas.cypher.base import GraphStore, Result
+from circuit_atlas.cypher.ladybug.backup import Backup
 from circuit_atlas.cypher.ladybug.ddl import tables
 from circuit_atlas.cypher.ladybug.errors import one_line
 from circuit_atlas.cypher.ladybug.handle import Handle
@@ -44,6 +45,7 @@ class LadybugStore(GraphStore):
         self._generation = -1
         self._refuse_unfit(create=create and not read_only)
         self._lock = FileLock(path, wait)
+        self._backup = Backup(path)
         try:
             if not path.exists():
                 self._create()
@@ -114,7 +116,7 @@ class LadybugStore(GraphStore):
         with self._thread, self._writing() as connection:
             connection.execute("BEGIN TRANSACTION")
             try:
-                value = work(LadybugTransaction(connection))
+                value = work(LadybugTransaction(connection, self._backup.make))
             except BaseException:
                 with suppress(RuntimeError):  # where the engine has rolled back already
                     connection.execute("ROLLBACK")
@@ -126,8 +128,18 @@ class LadybugStore(GraphStore):
     def _writing(self) -> Iterator[ladybug.Connection]:
         """Hold the file alone, open for writing; closing it brings everything into the one file."""
         self._close_reader()
-        with self._lock.exclusive(), one_line(self._path), Handle(self._path, read_only=False) as handle:
-            yield handle.connection
+        with self._lock.exclusive() as found, one_line(self._path):
+            if found.writer:
+                self._backup.restore()
+            else:
+                self._backup.discard()
+            try:
+                with Handle(self._path, read_only=False) as handle:
+                    yield handle.connection
+            except BaseException:
+                self._backup.restore()
+                raise
+            self._backup.discard()
 
     @contextmanager
     def _reading(self) -> Iterator[Handle]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import ladybug
@@ -21,8 +21,9 @@ FEW = 200
 class LadybugTransaction:
     """One open transaction of a connection."""
 
-    def __init__(self, connection: ladybug.Connection) -> None:
+    def __init__(self, connection: ladybug.Connection, before_copy: Callable[[], None]) -> None:
         self._connection = connection
+        self._before_copy = before_copy
 
     def run(self, cypher: str, params: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Run one statement and return its rows."""
@@ -72,6 +73,7 @@ class LadybugTransaction:
         self.add_relationships(pair, table.filter(pa.array([end not in known for end in ends], pa.bool_())))
 
     def _copy(self, into: str, table: pa.Table, ends: str = "") -> None:
+        self._before_copy()
         # A table of its own for every COPY: the engine crashed on copying from one object twice.
         rows = pa.table(table.columns, schema=table.schema)
         self._connection.execute(f"COPY {into} FROM $rows{ends}", {"rows": rows})

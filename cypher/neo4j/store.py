@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import neo4j
 
 from circuit_atlas.cypher import keys
-from circuit_atlas.cypher.base import GraphStore, Result
+from circuit_atlas.cypher.base import SCALARS, GraphStore, Result
 from circuit_atlas.cypher.neo4j.constraints import constraints
 from circuit_atlas.cypher.neo4j.errors import one_line
 from circuit_atlas.cypher.neo4j.values import ends_of, plain
+from circuit_atlas.cypher.neo4j.whole import marked, read_whole
 from circuit_atlas.cypher.schema import SCHEMA_VERSION
 from circuit_atlas.cypher.version import refuse_other_version
 from circuit_atlas.errors import StoreError
@@ -62,7 +63,7 @@ class Neo4jStore(GraphStore):
         with one_line(self.url, self._database):
             self._driver.verify_connectivity()
             # Without retries: a wrong name of a database is no passing fault.
-            with self._driver.session(database=self._database) as session:
+            with self._session() as session:
                 found = session.run(READ_VERSION, id=keys.META).single()
                 if found is not None:
                     refuse_other_version(self.url, found["version"])
@@ -76,29 +77,36 @@ class Neo4jStore(GraphStore):
     def _read(
         self, cypher: str, params: Mapping[str, Any], *, row_limit: int | None = None, time_limit: float | None = None
     ) -> Result:
-        @neo4j.unit_of_work(timeout=time_limit)
         def work(tx: neo4j.ManagedTransaction) -> Result:
             answer = tx.run(cypher, dict(params))
             columns = list(answer.keys())
             rows = [list(record.values()) for record in islice(answer, None if row_limit is None else row_limit + 1)]
             answer.consume()
-            ends = sorted({end for row in rows for end in ends_of(row)})
+            ends = sorted({end for row in rows for v in row if type(v) not in SCALARS for end in ends_of(v)})
             known = {record["id"]: record["key"] for record in tx.run(KEYS, ids=ends)} if ends else {}
             kept = rows if row_limit is None else rows[:row_limit]
-            return Result(
-                columns, [[plain(v, known.get) for v in row] for row in kept], truncated=len(rows) > len(kept)
-            )
+            values = [[v if type(v) in SCALARS else plain(v, known.get) for v in row] for row in kept]
+            return Result(columns, values, truncated=len(rows) > len(kept))
 
-        with one_line(self.url, self._database), self._driver.session(database=self._database) as session:
-            return session.execute_read(work)
+        with one_line(self.url, self._database):
+            return read_whole(self._session, work, time_limit=time_limit)
 
     def _write(self, work: Callable[[Transaction], T]) -> T:
         from circuit_atlas.cypher.neo4j.transaction import Neo4jTransaction
 
         if self._read_only:
             raise StoreError(f"{self.url} was opened for reading only")
-        with one_line(self.url, self._database), self._driver.session(database=self._database) as session:
-            return session.execute_write(lambda tx: work(Neo4jTransaction(tx)))
+        with one_line(self.url, self._database), marked(self._session) as begin_commit, self._session() as session:
+
+            def work_and_mark(tx: neo4j.ManagedTransaction) -> T:
+                value = work(Neo4jTransaction(tx))
+                begin_commit()
+                return value
+
+            return session.execute_write(work_and_mark)
+
+    def _session(self) -> neo4j.Session:
+        return self._driver.session(database=self._database)
 
     def close(self) -> None:
         """Let go of the connections."""

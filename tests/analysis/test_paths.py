@@ -19,7 +19,7 @@ from circuit_atlas.analysis.graph import CircuitGraph, graph_of
 from circuit_atlas.analysis.paths import best_paths
 from circuit_atlas.cypher import Store, connect
 from circuit_atlas.errors import QueryError, UnknownCircuitError
-from tests.graphs import circuit, small_circuits
+from tests.graphs import small_circuits
 
 Path_ = tuple[str, ...]
 Row = tuple[str, str, float]
@@ -34,7 +34,9 @@ def edge_table(rows: list[Row], effects: dict[str, float]) -> pd.DataFrame:
         columns |= {
             f"{side}_id": list(names),
             f"{side}_kind": [kinds[name[0]] for name in names],
-            f"{side}_component": ["embed" if name[0] == "e" else "target" if name[0] == "t" else "mlp" for name in names],
+            f"{side}_component": [
+                "embed" if name[0] == "e" else "target" if name[0] == "t" else "mlp" for name in names
+            ],
             f"{side}_layer": [0] * len(names),
             f"{side}_feature_index": [0] * len(names),
             f"{side}_position": [0] * len(names),
@@ -115,9 +117,7 @@ def test_the_flow_through_a_node_is_what_its_removal_cuts(made: tuple[list[Row],
 
 def flow(paths: dict[Path_, float]) -> np.ndarray:
     """Strengths of positive paths summed, and absolute strengths of negative ones."""
-    return np.array(
-        [math.fsum(s for s in paths.values() if s > 0), math.fsum(-s for s in paths.values() if s < 0)]
-    )
+    return np.array([math.fsum(s for s in paths.values() if s > 0), math.fsum(-s for s in paths.values() if s < 0)])
 
 
 def test_a_node_too_small_to_divide_by_carries_nothing_and_is_named() -> None:

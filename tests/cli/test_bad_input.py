@@ -61,6 +61,8 @@ COMMAND_LINES: dict[str, tuple[list[str], tuple[str, ...]]] = {
     "output into a missing folder": (["circuits", "--output", "no/such/folder/c.csv"], ("no/such/folder/c.csv",)),
     "unknown kind of store": (["circuits", "--store", "mysql://localhost"], ("mysql",)),
     "no store there": (["circuits", "--store", "nowhere.lbug"], ("nowhere.lbug",)),
+    "dashboard of no store": (["dashboard", "--store", "nowhere.lbug"], ("nowhere.lbug",)),
+    "dashboard on an impossible port": (["dashboard", "--port", "99999"], ("--port", "65535")),
     "store is a folder": (["circuits", "--store", "."], (".",)),
     "copy with --store": (["copy", "a.lbug", "b.lbug"], ("FROM", "TO")),
     "settings file missing": (["discover", "--settings", "none.toml"], ("none.toml",)),

@@ -33,7 +33,7 @@ def test_circuits_go_to_neo4j_and_back(atlas_here: Command, store: str, neo4j_ur
         ["circuits", "--format", "json"],
         ["show", "he/subject"],
         ["compare", "he/subject", "he/object"],
-        ["query", "overlap_all_edges", "--format", "csv"],
+        ["query", "overlap_all_edges"],
     ):
         asked = [atlas_here(*command, "--store", url) for url in (store, neo4j_url, back)]
         assert asked[0].code == 0

@@ -28,4 +28,5 @@ def test_every_query_parameter_and_column_is_on_the_page() -> None:
     for query in load_library().values():
         section = text.partition(f"\n### {query.name}\n")[2].partition("\n### ")[0]
         assert query.summary in section
-        assert all(f"| `{name.name}` |" in section for name in (*query.params, *query.columns)), query.name
+        names = [*(param.name for param in query.params), *(column.name for column in query.columns)]
+        assert all(f"| `{name}` |" in section for name in names), query.name

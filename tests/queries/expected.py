@@ -1,64 +1,15 @@
-"""What every query answers on four small circuits, worked out by hand from the numbers of `tests/graphs.py` and below.
-
-`pool` uses one feature at three positions, the first token among them, and another whose effects cancel.
+"""What every query answers on four small circuits, worked out by hand from the numbers of `tests/graphs.py` and
+`tests/queries/circuits.py`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
-
-from circuit_atlas.cypher import CircuitRows
-from tests.graphs import Edge, Unit, circuit, small_circuits
-
-POOL: list[Unit] = [
-    ("embed", 1, 0, 4.0),
-    ("embed", 1, 1, 0.5),
-    ("embed", 1, 2, -0.75),
-    ("mlp_0", 7, 2, 1.0),
-    ("mlp_0", 7, 3, -1.0),
-    ("resid_1", None, 3, 0.25),
-]
-POOL_EDGES: list[Edge] = [
-    (0, 3, 0.3),
-    (1, 3, 0.2),
-    (2, 3, 0.1),
-    (2, 4, -0.4),
-    (3, 5, 0.5),
-    (4, 5, -0.125),
-    (5, -1, 0.25),
-]
-
-EMBED_1, EMBED_5 = "toy/topk/embed/feature/1", "toy/topk/embed/feature/5"
-MLP_7, MLP_8 = "toy/topk/mlp_0/feature/7", "toy/topk/mlp_0/feature/8"
-RESID_3, RESID_4 = "toy/topk/resid_1/feature/3", "toy/topk/resid_1/feature/4"
-RESID_ERROR = "toy/topk/resid_1/error"
-SUBJECT, OBJECT = "toy/circuit/he%2Fsubject", "toy/circuit/he%2Fobject"
-PAIR = {"circuit_a": "he/subject", "circuit_b": "he/object"}
-
-
-def four_circuits() -> list[CircuitRows]:
-    """`he/subject`, `he/object`, `sva` and `pool`."""
-    return [*small_circuits(), circuit("pool", POOL, POOL_EDGES)]
-
-
-@dataclass(frozen=True)
-class Case:
-    """A query with parameters, some of its columns, and their values in every row."""
-
-    query: str
-    columns: str
-    rows: list[tuple[Any, ...]]
-    params: dict[str, Any] = field(default_factory=dict)
-
-
-def _case(query: str, columns: str, rows: list[tuple[Any, ...]], **params: Any) -> Case:
-    return Case(query, columns, rows, params)
-
+from tests.queries.circuits import EMBED_1, EMBED_5, MLP_7, MLP_8, OBJECT, RESID_3, RESID_4, RESID_ERROR, SUBJECT, case
+from tests.queries.expected_overlap import OVERLAP
 
 CATALOGUE = [
-    _case("models", "model n_layers d_model n_heads d_vocab n_dictionaries n_circuits", [("toy", 2, 8, 2, 100, 3, 4)]),
-    _case(
+    case("models", "model n_layers d_model n_heads d_vocab n_dictionaries n_circuits", [("toy", 2, 8, 2, 100, 3, 4)]),
+    case(
         "dictionaries",
         "dictionary component layer d_sae n_stored",
         [
@@ -67,22 +18,22 @@ CATALOGUE = [
             ("toy/topk/resid_1", "resid", 1, 16, 2),
         ],
     ),
-    _case("tasks", "task n_circuits", [("he/object", 1), ("he/subject", 1), ("pool", 1), ("sva", 1)]),
+    case("tasks", "task n_circuits", [("he/object", 1), ("he/subject", 1), ("pool", 1), ("sva", 1)]),
 ]
 
 CIRCUITS = [
-    _case(
+    case(
         "circuits",
         "name n_nodes n_edges measured_nodes faithfulness",
         [("he/object", 4, 5, 3, 0.75), ("he/subject", 5, 7, 3, 0.75), ("pool", 6, 7, 3, 0.75), ("sva", 3, 4, 3, 0.75)],
     ),
-    _case(
+    case(
         "circuit",
         "name id metric steps positions node_floor settings",
         [("sva", "toy/circuit/sva", "logit difference", 10, "keep", 0.1, "{}")],
         circuit="sva",
     ),
-    _case(
+    case(
         "nodes",
         "id kind component layer feature_index position role is_first_token effect unit_id",
         [
@@ -94,7 +45,7 @@ CIRCUITS = [
         circuit="he/subject",
         node_threshold=0.5,
     ),
-    _case(
+    case(
         "edges",
         "source target weight",
         [
@@ -106,9 +57,10 @@ CIRCUITS = [
         node_threshold=0.5,
         edge_threshold=0.5,
     ),
-    _case(
+    case(
         "subgraph",
-        "source_component source_feature_index source_role source_effect target_kind target_layer target_position weight",
+        "source_component source_feature_index source_role source_effect target_kind target_layer target_position "
+        "weight",
         [
             ("resid", 3, "verb", 2.0, "target", 2, None, 2.0),
             ("mlp", 7, "subject", -1.0, "feature", 1, 3, -0.9),
@@ -117,16 +69,14 @@ CIRCUITS = [
         circuit="he/subject",
         edge_threshold=0.5,
     ),
-    _case(
+    case(
         "strongest_features",
         "feature effect first_token_effect n_positions top_tokens",
         [(EMBED_1, 3.75, 4.0, 3, ["embed-token-1", "she"])],
         circuit="pool",
     ),
-    _case(
-        "strongest_features", "feature effect", [(RESID_3, 2.0), (MLP_7, -1.0)], circuit="he/subject", limit=2
-    ),
-    _case(
+    case("strongest_features", "feature effect", [(RESID_3, 2.0), (MLP_7, -1.0)], circuit="he/subject", limit=2),
+    case(
         "effect_by_layer",
         "layer component kind n_nodes effect absolute_effect strongest",
         [
@@ -136,7 +86,7 @@ CIRCUITS = [
         ],
         circuit="pool",
     ),
-    _case(
+    case(
         "effect_by_position",
         "position role layer component kind n_nodes effect absolute_effect",
         [
@@ -152,7 +102,7 @@ CIRCUITS = [
 ]
 
 ERRORS = [
-    _case(
+    case(
         "error_share",
         "layer component n_features feature_effect error_effect signed_share absolute_error_effect absolute_share",
         [
@@ -162,13 +112,13 @@ ERRORS = [
         ],
         circuit="he/subject",
     ),
-    _case(
+    case(
         "error_share",
         "layer n_features feature_effect signed_share absolute_share",
         [(-1, 3, 3.75, 0.0, 0.0), (0, 2, 0.0, None, 0.0), (1, 0, 0.0, 1.0, 1.0)],
         circuit="pool",
     ),
-    _case(
+    case(
         "feeds_errors",
         "source_component source_feature_index source_position error_component error_position weight error_effect",
         [("mlp", 7, 2, "resid", 3, 0.5, 0.25), ("mlp", 7, 3, "resid", 3, -0.125, 0.25)],
@@ -177,7 +127,7 @@ ERRORS = [
 ]
 
 FEATURES = [
-    _case(
+    case(
         "hubs",
         "feature n_circuits n_tasks n_positive mean_absolute_effect largest_absolute_effect",
         [
@@ -189,34 +139,34 @@ FEATURES = [
             (MLP_8, 1, 1, 1, 0.25, 0.25),
         ],
     ),
-    _case(
+    case(
         "hubs",
         "feature n_circuits n_positive mean_absolute_effect",
         [(EMBED_1, 3, 3, 1.5), (MLP_7, 3, 2, 1.0)],
         first_token="keep",
         limit=2,
     ),
-    _case("hubs", "feature n_circuits largest_absolute_effect", [(EMBED_1, 1, 4.0)], first_token="only"),
-    _case(
+    case("hubs", "feature n_circuits largest_absolute_effect", [(EMBED_1, 1, 4.0)], first_token="only"),
+    case(
         "feature_circuits",
         "circuit effect first_token_effect n_positions",
         [("pool", 3.75, 4.0, 3), ("he/subject", 0.5, 0.0, 1), ("he/object", 0.25, 0.0, 1)],
         feature=EMBED_1,
     ),
-    _case(
+    case(
         "feature_circuits",
         "circuit effect",
         [("he/object", 1.5), ("he/subject", -1.0), ("sva", 0.5)],
         feature=MLP_7,
     ),
-    _case(
+    case(
         "only_in",
         "feature effect effect_in_other",
         [(RESID_3, 2.0, 0.0), (MLP_8, 0.25, 0.0)],
         circuit="he/subject",
         other="he/object",
     ),
-    _case(
+    case(
         "only_in",
         "feature position effect",
         [(EMBED_1, 0, 4.0), (MLP_7, 3, -1.0), (EMBED_1, 1, 0.5)],
@@ -224,7 +174,7 @@ FEATURES = [
         other="he/subject",
         level="position",
     ),
-    _case(
+    case(
         "only_in",
         "feature role effect",
         [(MLP_7, "verb", -1.0), (EMBED_1, "noun", 0.5)],
@@ -236,21 +186,21 @@ FEATURES = [
 ]
 
 NEIGHBOURS = [
-    _case(
+    case(
         "feeds_node",
         "source_component source_feature_index source_role weight source_effect",
         [("mlp", 7, "subject", -0.9, -1.0), ("mlp", 8, "verb", 0.3, 0.25)],
         circuit="he/subject",
         unit="resid_1/feature/3",
     ),
-    _case(
+    case(
         "feeds_node",
         "source_component source_feature_index weight",
         [("resid", 3, 2.0), ("resid", None, 0.75)],
         circuit="he/subject",
         unit="target",
     ),
-    _case(
+    case(
         "neighbourhood",
         "neighbour direction kind feature_index weight effect",
         [
@@ -261,7 +211,7 @@ NEIGHBOURS = [
         circuit="he/subject",
         node="mlp_0/feature/7/2",
     ),
-    _case(
+    case(
         "neighbourhood",
         "node neighbour direction weight",
         [
@@ -272,7 +222,7 @@ NEIGHBOURS = [
         node="mlp_0/feature/7",
         edge_threshold=0.25,
     ),
-    _case(
+    case(
         "crossings",
         "source_position source_role target_position target_role n_edges weight absolute_weight first_layer last_layer",
         [
@@ -285,19 +235,19 @@ NEIGHBOURS = [
 ]
 
 FAITHFULNESS = [
-    _case(
+    case(
         "measurements",
         "kind task node_threshold n_nodes errors m_full m_empty m_circuit m_complement faithfulness completeness seed",
         [("circuit", "sva", 0.1, 3, "default", 2.0, 0.0, 1.5, 0.5, 0.75, 0.25, None)],
         circuit="sva",
     ),
-    _case(
+    case(
         "measurement_items",
         "full empty only_circuit complement",
         [([1.0, 3.0], [0.0, 0.0], [1.0, 2.0], [0.0, 1.0])],
         circuit="sva",
     ),
-    _case(
+    case(
         "candidates",
         "candidates component layer mean_active d_sae feature_indices frequency",
         [
@@ -305,117 +255,6 @@ FAITHFULNESS = [
             ("toy/topk/mlp_0/data", "mlp", 0, 1.75, 16, [1, 5, 7], [1.0, 0.5, 0.25]),
         ],
         circuit="sva",
-    ),
-]
-
-OVERLAP = [
-    _case(
-        "overlap_nodes",
-        "kind n_a n_b n_shared n_same_sign jaccard containment_a containment_b weighted_jaccard",
-        [
-            ("error", 1, 1, 1, 0, 1.0, 1.0, 1.0, 0.5 / 0.75),
-            ("feature", 4, 3, 2, 1, 2 / 5, 2 / 4, 2 / 3, 1.25 / 5.25),
-        ],
-        **PAIR,
-    ),
-    _case(
-        "overlap_nodes",
-        "kind effect_a effect_b shared_effect_a shared_effect_b weighted_containment_a weighted_containment_b",
-        [("error", 0.75, 0.5, 0.75, 0.5, 1.0, 1.0), ("feature", 3.75, 2.75, 1.5, 1.75, 1.5 / 3.75, 1.75 / 2.75)],
-        **PAIR,
-    ),
-    _case(
-        "overlap_nodes",
-        "kind n_a n_b n_shared jaccard containment_b weighted_jaccard",
-        [
-            ("error", 1, 1, 1, 1.0, 1.0, 0.25 / 0.75),
-            ("feature", 1, 4, 1, 1 / 4, 1 / 4, 0.25 / 3.75),
-            ("first_token", 1, 0, 0, 0.0, None, 0.0),
-        ],
-        circuit_a="pool",
-        circuit_b="he/subject",
-    ),
-    _case(
-        "overlap_nodes",
-        "kind n_a n_b n_shared",
-        [("error", 1, 1, 1), ("feature", 4, 4, 2), ("first_token", 1, 0, 0)],
-        circuit_a="pool",
-        circuit_b="he/subject",
-        level="position",
-    ),
-    _case(
-        "overlap_nodes",
-        "kind n_a n_b n_shared",
-        [("error", 1, 0, 0), ("feature", 2, 2, 1)],
-        **PAIR,
-        node_threshold=0.5,
-        level="role",
-    ),
-    _case(
-        "overlap_edges",
-        "kind n_a n_b n_shared n_same_sign jaccard weight_a weight_b shared_weight_a shared_weight_b weighted_jaccard",
-        [
-            ("error", 2, 2, 2, 0, 1.0, 0.85, 0.8, 0.85, 0.8, 0.6 / 1.05),
-            ("feature", 4, 2, 1, 1, 1 / 5, 1.8, 1.4, 0.4, 0.2, 0.2 / 3.0),
-            ("target", 1, 1, 0, 0, 0.0, 2.0, 1.0, 0.0, 0.0, 0.0),
-        ],
-        **PAIR,
-    ),
-    _case(
-        "overlap_edges",
-        "kind n_a n_b n_shared",
-        [("error", 2, 2, 2), ("feature", 1, 4, 1), ("first_token", 1, 0, 0), ("target", 0, 1, 0)],
-        circuit_a="pool",
-        circuit_b="he/subject",
-    ),
-    _case(
-        "overlap_all_nodes",
-        "circuit_a circuit_b n_a n_b n_shared n_same_sign jaccard containment_a containment_b weighted_jaccard",
-        [
-            ("he/object", "he/subject", 3, 4, 2, 1, 2 / 5, 2 / 3, 2 / 4, 1.25 / 5.25),
-            ("he/object", "pool", 3, 1, 1, 0, 1 / 3, 1 / 3, 1.0, 0.25 / 2.75),
-            ("he/object", "sva", 3, 2, 1, 1, 1 / 4, 1 / 3, 1 / 2, 0.5 / 3.75),
-            ("he/subject", "pool", 4, 1, 1, 0, 1 / 4, 1 / 4, 1.0, 0.25 / 3.75),
-            ("he/subject", "sva", 4, 2, 1, 0, 1 / 5, 1 / 4, 1 / 2, 0.5 / 4.75),
-        ],
-    ),
-    _case(
-        "overlap_all_edges",
-        "circuit_a circuit_b n_a n_b n_shared n_same_sign jaccard weight_a weight_b weighted_jaccard",
-        [
-            ("he/object", "he/subject", 2, 4, 1, 1, 1 / 5, 1.4, 1.8, 0.2 / 3.0),
-            ("he/object", "pool", 2, 1, 1, 0, 1 / 2, 1.4, 0.1, 0.1 / 1.4),
-            ("he/subject", "pool", 4, 1, 1, 0, 1 / 4, 1.8, 0.1, 0.1 / 1.8),
-        ],
-    ),
-    _case(
-        "compare_nodes",
-        "unit kind effect_a effect_b in_a in_b",
-        [
-            (MLP_7, "feature", -1.0, 1.5, True, True),
-            (RESID_3, "feature", 2.0, 0.0, True, False),
-            (RESID_ERROR, "error", 0.75, -0.5, True, True),
-            (RESID_4, "feature", 0.0, 1.0, False, True),
-            (EMBED_1, "feature", 0.5, 0.25, True, True),
-            (MLP_8, "feature", 0.25, 0.0, True, False),
-        ],
-        **PAIR,
-    ),
-    _case(
-        "compare_edges",
-        "kind source_component source_feature_index target_component target_feature_index weight_a weight_b in_a in_b",
-        [
-            ("target", "resid", 3, "target", None, 2.0, 0.0, True, False),
-            ("error", "resid", None, "target", None, 0.75, -0.5, True, True),
-            ("feature", "mlp", 7, "resid", 4, 0.0, 1.2, False, True),
-            ("target", "resid", 4, "target", None, 0.0, 1.0, False, True),
-            ("feature", "mlp", 7, "resid", 3, -0.9, 0.0, True, False),
-            ("feature", "embed", 1, "mlp", 7, 0.4, 0.2, True, False),
-            ("error", "mlp", 7, "resid", None, 0.1, -0.3, False, True),
-            ("feature", "mlp", 8, "resid", 3, 0.3, 0.0, True, False),
-        ],
-        **PAIR,
-        edge_threshold=0.25,
     ),
 ]
 

@@ -58,10 +58,14 @@ BROKEN = [
     ),
     (
         "aggregate-after-limit",
-        "MATCH (n:CircuitNode) WITH n ORDER BY n.effect, n.id LIMIT 3 MATCH (n)-->(m) WITH n, count(m) AS k RETURN k AS y",
+        "MATCH (n:CircuitNode) WITH n ORDER BY n.effect, n.id LIMIT 3 MATCH (n)-->(m) "
+        "WITH n, count(m) AS k RETURN k AS y",
     ),
     ("edge-filter", "MATCH (c:Circuit)-->(s)-[e:EDGE]->(d)<-[f:HAS_NODE]-(c) WHERE e.weight > 1.0 RETURN d.id AS y"),
-    ("edge-filter", "MATCH (c)-[:HAS_NODE]->(s)-[e:EDGE]->(d) WHERE c.name = 'x' AND abs(e.weight) > $t RETURN d.id AS y"),
+    (
+        "edge-filter",
+        "MATCH (c)-[:HAS_NODE]->(s)-[e:EDGE]->(d) WHERE c.name = 'x' AND abs(e.weight) > $t RETURN d.id AS y",
+    ),
     ("bare-sum", "MATCH (n:CircuitNode) RETURN sum(n.effect) AS y"),
     ("bare-sum", "MATCH (n:CircuitNode) RETURN coalesce(sum(n.effect), 0) AS y"),
     ("integer-sum", "MATCH (n:CircuitNode) RETURN coalesce(sum(n.layer), 0.0) AS y"),
@@ -92,8 +96,9 @@ SOUND = [
     "MATCH (n:CircuitNode) WHERE EXISTS { MATCH (n)-[:EDGE]->(m) } RETURN n.id AS y",
     "MATCH (n:CircuitNode) WITH n.kind AS kind, collect({id: n.id, effect: n.effect}) AS rows UNWIND rows AS r "
     "RETURN r.id AS y",
+    "MATCH (c)-[:HAS_NODE]->(s)-[e:EDGE]->(d) WITH e WHERE e.weight > 1.0 RETURN e.weight AS y",
     "MATCH (n:Feature) RETURN n.feature_index AS y",
-    "MATCH (c)-[:HAS_NODE]->(s) WHERE c.name = 'x' WITH s MATCH (s)-[e:EDGE]->(d) WHERE e.weight > 1.0 RETURN d.id AS y",
+    "MATCH (c)-[:HAS_NODE]->(s) WITH s MATCH (s)-[e:EDGE]->(d) WHERE e.weight > 1.0 RETURN d.id AS y",
     "MATCH (c)-[:HAS_NODE]->(s)-[e:EDGE]->(d) WHERE s.layer > 0 RETURN e.weight AS y",
     "MATCH p = (a)-[:EDGE*1..2]->(b) WHERE all(r IN relationships(p) WHERE abs(r.weight) > 0.5) RETURN a.id AS y",
 ]

@@ -34,7 +34,12 @@ LIMIT $limit
 
 def test_a_sound_text_becomes_a_query() -> None:
     query = parse_query_text(SOUND)
-    assert (query.name, query.topic, query.summary, query.key) == ("weights", "mine", "Weights of one circuit.", ("id",))
+    assert (query.name, query.topic, query.summary, query.key) == (
+        "weights",
+        "mine",
+        "Weights of one circuit.",
+        ("id",),
+    )
     assert [(p.name, p.type, p.default) for p in query.params] == [
         ("circuit", "circuit", None),
         ("level", "string", "feature"),

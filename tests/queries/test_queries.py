@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,8 @@ from circuit_atlas.cypher import Store, connect
 from circuit_atlas.cypher.library import Query, load_library
 from circuit_atlas.cypher.neo4j_server import Neo4jServer
 from circuit_atlas.cypher.schema import PropertyType
-from tests.queries.expected import CASES, EMBED_1, Case, four_circuits
+from tests.queries.circuits import EMBED_1, Case, four_circuits
+from tests.queries.expected import CASES
 from tests.store_fixtures import empty
 
 SAMPLES: dict[str, Any] = {
@@ -30,12 +31,12 @@ LIBRARY = load_library()
 
 
 @pytest.fixture(scope="module")
-def stores(tmp_path_factory: pytest.TempPathFactory, neo4j_server: Neo4jServer) -> Iterator[dict[str, Store]]:
+def stores(tmp_path_factory: pytest.TempPathFactory, neo4j_server: Neo4jServer) -> Iterator[Mapping[str, Store]]:
     """The four circuits on each engine."""
     empty(neo4j_server)
     path: Path = tmp_path_factory.mktemp("queries") / "atlas.lbug"
     with connect(f"ladybug:{path}") as embedded, connect(neo4j_server.url_with_password) as server:
-        both = {"ladybug": embedded, "neo4j": server}
+        both: Mapping[str, Store] = {"ladybug": embedded, "neo4j": server}
         for store in both.values():
             store.write(four_circuits())
         yield both
@@ -56,7 +57,7 @@ def same(left: Any, right: Any) -> bool:
 
 @pytest.mark.parametrize("engine", ["ladybug", "neo4j"])
 @pytest.mark.parametrize("case", CASES, ids=[f"{n}-{case.query}" for n, case in enumerate(CASES)])
-def test_rows_are_those_worked_out_by_hand(case: Case, engine: str, stores: dict[str, Store]) -> None:
+def test_rows_are_those_worked_out_by_hand(case: Case, engine: str, stores: Mapping[str, Store]) -> None:
     table = stores[engine].query(case.query, **case.params)
     rows = [tuple(plain(value) for value in row) for row in table[case.columns.split()].itertuples(index=False)]
     assert len(rows) == len(case.rows), rows
@@ -80,7 +81,7 @@ def variants(query: Query) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("name", LIBRARY)
-def test_both_engines_give_the_same_table(name: str, stores: dict[str, Store]) -> None:
+def test_both_engines_give_the_same_table(name: str, stores: Mapping[str, Store]) -> None:
     for params in variants(LIBRARY[name]):
         one, other = (store.query(name, **params) for store in stores.values())
         pd.testing.assert_frame_equal(one, other, rtol=1e-12, atol=1e-12)
@@ -100,7 +101,7 @@ PYTHON_TYPES: dict[PropertyType, tuple[type, ...]] = {
 
 @pytest.mark.parametrize("engine", ["ladybug", "neo4j"])
 @pytest.mark.parametrize("name", LIBRARY)
-def test_raw_rows_have_the_declared_types_and_unique_keys(name: str, engine: str, stores: dict[str, Store]) -> None:
+def test_raw_rows_have_the_declared_types_and_unique_keys(name: str, engine: str, stores: Mapping[str, Store]) -> None:
     query = LIBRARY[name]
     for params in variants(query):
         rows = stores[engine].rows(query.cypher, query.bind(params))
@@ -114,7 +115,7 @@ def test_raw_rows_have_the_declared_types_and_unique_keys(name: str, engine: str
         assert query.key or len(rows) <= 1
 
 
-def test_all_pairs_say_the_same_as_one_pair(stores: dict[str, Store]) -> None:
+def test_all_pairs_say_the_same_as_one_pair(stores: Mapping[str, Store]) -> None:
     store = stores["ladybug"]
     for what in ("nodes", "edges"):
         for level in ("feature", "role", "position"):
@@ -126,7 +127,7 @@ def test_all_pairs_say_the_same_as_one_pair(stores: dict[str, Store]) -> None:
                     assert one.loc["feature", figure] == pytest.approx(row[figure]), (row, figure)
 
 
-def test_a_table_names_its_query_its_parameters_and_units(stores: dict[str, Store]) -> None:
+def test_a_table_names_its_query_its_parameters_and_units(stores: Mapping[str, Store]) -> None:
     table = stores["ladybug"].query("edges", circuit="sva", edge_threshold="0.25")
     assert table.attrs["query"] == "edges"
     assert table.attrs["params"] == {"circuit": "sva", "node_threshold": 0.0, "edge_threshold": 0.25}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import pandas as pd
 import pytest
@@ -41,7 +41,7 @@ GRAPHS = {name: random_circuit(name, n) for name, n in SIZES.items()}
 
 
 @pytest.fixture(scope="module")
-def stores(tmp_path_factory: pytest.TempPathFactory, neo4j_server: Neo4jServer) -> Iterator[dict[str, Store]]:
+def stores(tmp_path_factory: pytest.TempPathFactory, neo4j_server: Neo4jServer) -> Iterator[Mapping[str, Store]]:
     empty(neo4j_server)
     path = tmp_path_factory.mktemp("random") / "atlas.lbug"
     with connect(f"ladybug:{path}") as embedded, connect(neo4j_server.url_with_password) as server:
@@ -53,7 +53,7 @@ def stores(tmp_path_factory: pytest.TempPathFactory, neo4j_server: Neo4jServer) 
 
 @pytest.mark.parametrize("engine", ["ladybug", "neo4j"])
 @pytest.mark.parametrize("name", GRAPHS)
-def test_nodes_and_edges_are_those_above_the_thresholds(name: str, engine: str, stores: dict[str, Store]) -> None:
+def test_nodes_and_edges_are_those_above_the_thresholds(name: str, engine: str, stores: Mapping[str, Store]) -> None:
     units, edges = GRAPHS[name]
     for node_threshold, edge_threshold in THRESHOLDS:
         kept = {place for place, unit in enumerate(units) if abs(unit[3]) > node_threshold} | {-1}
@@ -85,7 +85,7 @@ def pooled_nodes(name: str, level: str) -> dict[tuple[object, ...], float]:
 
 @pytest.mark.parametrize("engine", ["ladybug", "neo4j"])
 @pytest.mark.parametrize("level", ["feature", "role", "position"])
-def test_overlap_is_that_of_sets_pooled_by_hand(level: str, engine: str, stores: dict[str, Store]) -> None:
+def test_overlap_is_that_of_sets_pooled_by_hand(level: str, engine: str, stores: Mapping[str, Store]) -> None:
     for threshold in (0.0, 0.4):
         for a, b in (("r2", "r3"), ("r4", "r1"), ("r0", "r4")):
             one, other = (
@@ -105,7 +105,7 @@ def test_overlap_is_that_of_sets_pooled_by_hand(level: str, engine: str, stores:
 
 
 @pytest.mark.parametrize("name", [name for name in load_library() if name not in ("circuits", "tasks", "models")])
-def test_both_engines_agree(name: str, stores: dict[str, Store]) -> None:
+def test_both_engines_agree(name: str, stores: Mapping[str, Store]) -> None:
     query = load_library()[name]
     samples = {
         "circuit": "r4", "other": "r3", "circuit_a": "r4", "circuit_b": "r2", "unit": "resid_1/feature/3",

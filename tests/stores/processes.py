@@ -22,7 +22,7 @@ def worker(role: str, url: str, first: int = 0) -> Iterator[subprocess.Popen[str
         yield process
     finally:
         process.kill()
-        process.communicate()
+        process.wait()
 
 
 def said(process: subprocess.Popen[str]) -> str:

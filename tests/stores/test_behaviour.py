@@ -25,7 +25,7 @@ def with_rows(rows: CircuitRows, of: str, **changes: Any) -> CircuitRows:
 
 def as_sets(rows: CircuitRows) -> dict[Any, list[tuple[Any, ...]]]:
     """Rows without order and without nulls, to compare what was written with what is read."""
-    parts = {**rows.nodes, **rows.relationships}
+    parts: dict[Any, Any] = {**rows.nodes, **rows.relationships}
     return {
         tuple(name) if isinstance(name, Pair) else name: sorted(
             tuple(sorted((k, str(v)) for k, v in row.items() if v is not None)) for row in found

@@ -76,8 +76,18 @@ def test_a_killed_process_leaves_whole_circuits(store: Store, store_url: str, ro
 def whole_or_absent(lines: list[str], seen: int | None) -> None:
     """What had returned is there; what had begun is there whole or not at all."""
     step, number = lines[-1].split()
-    before = {"writing": {None, int(number) - 1}, "wrote": set(), "deleting": {int(number)}, "deleted": {None}}
-    after = {"writing": {int(number)}, "wrote": {int(number)}, "deleting": {None}, "deleted": {None}}
+    before: dict[str, set[int | None]] = {
+        "writing": {None, int(number) - 1},
+        "wrote": set(),
+        "deleting": {int(number)},
+        "deleted": {None},
+    }
+    after: dict[str, set[int | None]] = {
+        "writing": {int(number)},
+        "wrote": {int(number)},
+        "deleting": {None},
+        "deleted": {None},
+    }
     if len(lines) == 1:
         return  # the state before the first write is that of the last attempt
     assert seen in before[step] | after[step], f"after {lines[-3:]} the store holds {seen}"

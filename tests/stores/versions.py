@@ -10,7 +10,8 @@ SMALL, LARGE = 40, 400
 """Nodes of even and of odd versions: below and above the number of rows that the embedded engine copies."""
 
 LOOK = """
-MATCH (c:Circuit {name: $name})-[:HAS_NODE]->(n:CircuitNode {kind: 'feature'})
+MATCH (c:Circuit {name: $name})
+OPTIONAL MATCH (c)-[:HAS_NODE]->(n:CircuitNode {kind: 'feature'})
 OPTIONAL MATCH (n)-[e:EDGE]->(:CircuitNode)
 RETURN c.n_nodes AS said, count(DISTINCT n.id) AS nodes, count(e) AS edges,
        min(n.effect) AS least, max(n.effect) AS most, min(e.weight) AS lightest, max(e.weight) AS heaviest
@@ -36,7 +37,7 @@ def look(store: Store, name: str = NAME) -> int | None:
     if not found:
         return None
     seen = found[0]
-    number = round(seen["most"])
+    number = round(seen["most"] or 0)
     size = LARGE if number % 2 else SMALL
     whole = {"said": size, "nodes": size, "edges": size} | dict.fromkeys(
         ("least", "most", "lightest", "heaviest"), float(number)
