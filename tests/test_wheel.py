@@ -96,6 +96,13 @@ def test_a_circuit_is_found_and_asked_for_among_folders_of_the_same_names(enviro
     assert (notebooks / "atlas.lbug").exists()
 
 
+def test_the_demo_runs_among_folders_of_the_same_names(environment: Path, notebooks: Path) -> None:
+    atlas = [str(environment / "bin" / "python"), "-m", "circuit_atlas"]
+    _run([*atlas, "demo"], notebooks)
+    circuits = json.loads(_run([*atlas, "query", "circuits", "--format", "json"], notebooks))
+    assert len({circuit["task"] for circuit in circuits}) >= 6
+
+
 def _run(command: list[str], folder: Path) -> str:
     """Run a command in a folder and return what it prints; where it fails, say what it said."""
     clean = {key: value for key, value in os.environ.items() if not key.startswith(("CIRCUIT_ATLAS_", "PYTHON"))}
