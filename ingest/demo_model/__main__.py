@@ -18,8 +18,8 @@ from circuit_atlas.ingest.demo_model.tokenizer import make_tokenizer
 from circuit_atlas.ingest.language_model import load_model
 from circuit_atlas.progress import Reporter, Terminal
 
-MODEL_STEPS = 1_600
-DICTIONARY_STEPS = 300
+MODEL_STEPS = 3_000
+DICTIONARY_STEPS = 3_000
 
 
 def write_figures(folder: Path) -> None:

@@ -19,8 +19,8 @@ K = 16
 """Features active on one token."""
 
 _BATCH = 1024
-_WIDTH = 384
-_EMBED_WIDTH = 256
+_WIDTHS = {"embed": 256, "attn": 192, "mlp": 320, "resid": 320}
+"""Features a dictionary; attention writes into the fewest dimensions, and wider ones die there."""
 
 
 def all_sites(n_layers: int) -> list[Site]:
@@ -43,7 +43,7 @@ def gather(
 def train_dictionaries(model: LanguageModel, folder: Path, seed: int, steps: int, reporter: Reporter) -> None:
     """Train one dictionary a site and save each as SAELens saves one for inference."""
     sites = all_sites(model.n_layers)
-    activations = gather(model, sites, seed + 1, 4_000)
+    activations = gather(model, sites, seed + 1, 10_000)
     with reporter.task("training the dictionaries", len(sites)) as advance:
         for site in sites:
             torch.manual_seed(seed)
@@ -58,20 +58,24 @@ def _train_one(site: Site, x: Float[Tensor, "token d_model"], steps: int) -> Any
 
     config = TopKTrainingSAEConfig(
         d_in=x.shape[1],
-        d_sae=_EMBED_WIDTH if site.component == "embed" else _WIDTH,
+        d_sae=_WIDTHS[site.component],
         k=K,
+        aux_loss_coefficient=1 / 32,  # Gao et al. (2024), section 2.4; the default of 1 leaves a third dead
         normalize_activations="expected_average_only_in",
         metadata=SAEMetadata(hook_name=site.hook_name, model_name="demo"),
     )
     dictionary = TopKTrainingSAE(config)
+    # Start at the mean: what is constant need not be learnt by features, which then live. The trainer scales what it
+    # reads to a mean norm of sqrt(d_in).
+    dictionary.b_dec.data = x.mean(0) * (x.shape[1] ** 0.5 / x.norm(dim=1).mean())
     trainer_config = SAETrainerConfig(
         total_training_samples=steps * _BATCH,
         train_batch_size_samples=_BATCH,
         lr=2e-3,
-        lr_end=2e-3,
+        lr_end=2e-4,
         lr_warm_up_steps=steps // 20,
         lr_decay_steps=steps // 3,
-        dead_feature_window=50,
+        dead_feature_window=10,
         feature_sampling_window=10 * steps,
         n_batches_for_norm_estimate=20,
     )
