@@ -49,10 +49,14 @@ class Batch:
 
     def repeat(self, times: int) -> Batch:
         """Return the batch `times` times over, one after the other."""
-        patch = None if self.patch is None else self.patch.repeat(times, 1)
-        answer = None if self.patch_answer is None else self.patch_answer.repeat(times)
-        clean, right = self.clean.repeat(times, 1), self.clean_answer.repeat(times)
-        return Batch(clean, right, patch, answer, self.indices.repeat(times), self.items.repeat(times))
+        return self.take(torch.arange(len(self.clean), device=self.clean.device).repeat(times))
+
+    def take(self, rows: Int[Tensor, " row"]) -> Batch:
+        """Return some rows, in the order given; a row may come several times."""
+        patch = None if self.patch is None else self.patch[rows]
+        answer = None if self.patch_answer is None else self.patch_answer[rows]
+        clean, right = self.clean[rows], self.clean_answer[rows]
+        return Batch(clean, right, patch, answer, self.indices[rows], self.items[rows])
 
 
 def tokenise(examples: Sequence[Example], tokenizer: Any) -> list[TokenExample]:

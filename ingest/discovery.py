@@ -164,7 +164,7 @@ def _find(settings: DiscoverSettings, loaded: Loaded, data: Data, reporter: Repo
     if settings.selection == "per-example":
         parts = taking_part(attribution.effects, nodes, widths, shape, node_floor, keep=keep)
     units = {site: chosen.units for site, chosen in nodes.items()}
-    edges = attribute_edges(subject, train, attribution.outer, units, parts, reporter)
+    edges = attribute_edges(subject, train, attribution.states, units, parts, settings, reporter)
     circuit = Circuit(
         nodes,
         {site: active_features(rows, widths[site], shape, keep=keep) for site, rows in attribution.effects.items()},
@@ -274,7 +274,7 @@ def _circuit(
         "selection": settings.selection,
         "positions": settings.positions,
         "outer_gradient": settings.outer_gradient,
-        "jacobian": "clean",
+        "jacobian": settings.jacobian,
         "first_token": "kept: its units are nodes like any other, marked is_first_token",
         "node_floor": facts.node_floor,
         "edge_floor": facts.edge_floor,

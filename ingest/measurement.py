@@ -14,9 +14,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from circuit_atlas.ingest.ablation import Baseline, NodeSet, ablated_sites, mean_baselines, run_ablated
+from circuit_atlas.ingest.ablation import NodeSet, ablated_sites, run_ablated
 from circuit_atlas.ingest.active import ActiveFeatures
 from circuit_atlas.ingest.attribution import Subject
+from circuit_atlas.ingest.baselines import Baseline, mean_baselines
 from circuit_atlas.ingest.batches import Batch
 from circuit_atlas.ingest.selection import SiteNodes
 from circuit_atlas.ingest.settings import DiscoverSettings
@@ -171,7 +172,9 @@ class _Baselines:
     def of_length(self, length: int) -> dict[Site, Baseline]:
         if length not in self._found:
             alike = [t for t in self._tokens if t.shape[1] == length] or self._tokens
-            self._found[length] = mean_baselines(self._subject, self._sites, alike, length)
+            self._found[length] = mean_baselines(
+                self._subject.model, self._subject.dictionaries, self._sites, alike, length
+            )
         return self._found[length]
 
 

@@ -55,11 +55,14 @@ class DiscoverSettings:
     n_held_out: int = 64
     """Most held-out examples to measure on, sampled with `seed`; 0: all."""
 
-    method: Literal["atp", "ig"] = "ig"
-    """Node effects: attribution patching, or integrated gradients."""
+    method: Literal["atp", "ig", "exact"] = "ig"
+    """Node effects: attribution patching, integrated gradients, or each unit patched by itself."""
 
     steps: int = 10
-    """Steps of `ig` (the grid has the clean end: 0, 1/N, …, (N-1)/N)."""
+    """Steps of `ig`."""
+
+    rule: Literal["left", "midpoint", "gauss-legendre"] = "left"
+    """Points of `ig`: left is 0, 1/N, …, (N-1)/N, as the published code; the others are nearer to the integral."""
 
     positions: Literal["keep", "sum"] = "keep"
     """A node per token position (all examples equally long), or one node for all."""
@@ -69,6 +72,9 @@ class DiscoverSettings:
 
     outer_gradient: Literal["clean", "ig"] = "clean"
     """Gradient of the metric at the downstream end of an edge."""
+
+    jacobian: Literal["clean", "patch", "path"] = "clean"
+    """Where the direct dependence between two nodes is taken: on clean, on patch, or averaged on the way."""
 
     node_floor: float = 0.0
     """Absolute effect from which a node is stored (units of the metric); 0: chosen so that `max_nodes` remain."""
