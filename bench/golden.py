@@ -129,7 +129,7 @@ def _exact_nodes(golden: GoldenFolder, kind: str) -> Figure:
     worst = Worst()
     for site, dictionary in golden.dictionaries.items():
         changes = unit_changes(dictionary, ends)
-        rows = exact_effects(golden.model, metric, batch, ends.clean[site], changes, ROWS)
+        rows = exact_effects(golden.model, metric, batch, ends, changes, ROWS)
         parts = [arrays[f"exact/{site.name}/{part}"] for part in ("act", "resc")]
         worst.add(_dense(rows, batch, dictionary.d_sae).numpy(), np.concatenate(parts, -1))
     return at_most(f"node effects exact, {kind}", worst.relative, "of the largest", LIMIT)

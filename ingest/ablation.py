@@ -21,6 +21,7 @@ from circuit_atlas.ingest.baselines import Baseline
 from circuit_atlas.ingest.batches import Batch
 from circuit_atlas.ingest.dictionary import SparseDictionary
 from circuit_atlas.ingest.language_model import Replace
+from circuit_atlas.ingest.metrics import evaluate
 from circuit_atlas.ingest.sites import Site
 
 NodeSet = Mapping[Site, Bool[Tensor, "place unit"]]
@@ -59,7 +60,7 @@ def _run_together(
             replace[site] = _mixture(subject.dictionaries[site], kept, baseline)
     several = batch.repeat(count)
     with torch.no_grad():
-        return subject.metric(subject.model.run(several.clean, replace), several).view(count, -1)
+        return evaluate(subject.model, subject.metric, several, replace).view(count, -1)
 
 
 def _mixture(dictionary: SparseDictionary, kept: Bool[Tensor, "set 1 place unit"], baseline: Baseline) -> Replace:

@@ -17,7 +17,7 @@ from circuit_atlas.ingest.cotangents import ActiveAt, ActiveRows, Units
 from circuit_atlas.ingest.dictionary import SparseDictionary
 from circuit_atlas.ingest.edge_weights import cut_graph, edge_weights
 from circuit_atlas.ingest.language_model import LanguageModel
-from circuit_atlas.ingest.metrics import Metric
+from circuit_atlas.ingest.metrics import Metric, evaluate
 from circuit_atlas.ingest.moments import ItemMoments
 from circuit_atlas.ingest.node_effects import (
     UnitEffects,
@@ -103,9 +103,9 @@ def attribute_nodes(
                 parts[site].append(rows)
             states.append(BatchState(ends, changes, outer))
             with torch.no_grad():
-                clean.put(batch, subject.metric(subject.model.run(batch.clean), batch))
+                clean.put(batch, evaluate(subject.model, subject.metric, batch))
                 if batch.patch is not None:
-                    patch.put(batch, subject.metric(subject.model.run(batch.patch), batch))
+                    patch.put(batch, evaluate(subject.model, subject.metric, batch, tokens=batch.patch))
             advance(len(batch.clean))
     found = {site: UnitEffects.join(rows) for site, rows in parts.items()}
     if not any(bool((rows.effect != 0).any()) for rows in found.values()):
@@ -129,7 +129,7 @@ def _batch_effects(
     if settings.method == "ig" or settings.outer_gradient == "ig":
         on_path = path_gradients(model, metric, batch, ends, settings.steps, _ROWS, settings.rule)
     if settings.method == "exact":
-        effects = {s: exact_effects(model, metric, batch, ends.clean[s], c, _ROWS) for s, c in changes.items()}
+        effects = {s: exact_effects(model, metric, batch, ends, c, _ROWS) for s, c in changes.items()}
     else:
         gradients = on_path if settings.method == "ig" else at_clean
         effects = {site: unit_effects(c, batch, gradients[site]) for site, c in changes.items()}

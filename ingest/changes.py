@@ -7,7 +7,7 @@ Only features active at either end change, a small share of a dictionary, so row
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -17,7 +17,7 @@ from circuit_atlas.ingest.baselines import Baseline, zero_baselines
 from circuit_atlas.ingest.batches import Batch
 from circuit_atlas.ingest.dictionary import SparseDictionary
 from circuit_atlas.ingest.language_model import LanguageModel
-from circuit_atlas.ingest.sites import Site
+from circuit_atlas.ingest.sites import COMPONENTS, Site
 
 _SLICE_NUMBERS = 8_000_000
 """Most numbers in one slice of dense activations, or of gathered decoder rows."""
@@ -32,12 +32,19 @@ class Ends:
         patch: at the other end.
         fixed: features and error of the other end where these are not what the dictionaries say of `patch`: under zero
             and mean ablation, which set the units and not the activation.
+        entries: stream as it enters blocks on the clean input, where no site holds it.
 
     """
 
     clean: Mapping[Site, Tensor]
     patch: Mapping[Site, Tensor]
     fixed: Mapping[Site, Baseline] | None = None
+    entries: Mapping[int, Tensor] = field(default_factory=dict)
+
+    def entry(self, site: Site) -> Tensor | None:
+        """Stream [batch, pos, d] as it enters the block of a site on the clean input."""
+        before = Site(site.layer - 1, COMPONENTS.index("resid"))
+        return self.clean[before] if before in self.clean else self.entries.get(site.layer)
 
 
 def run_ends(
@@ -49,12 +56,15 @@ def run_ends(
     """Activations at both ends; without patch input nor `fixed` values, the other end has every unit at zero."""
     sites = list(dictionaries)
     clean = model.activations(batch.clean, sites)
+    resid = COMPONENTS.index("resid")
+    bare = {s.layer for s in sites if s.layer > 0 and s.rank != resid and Site(s.layer - 1, resid) not in clean}
+    entries = model.entries(batch.clean, sorted(bare))
     if fixed is None and batch.patch is not None:
-        return Ends(clean, model.activations(batch.patch, sites))
+        return Ends(clean, model.activations(batch.patch, sites), entries=entries)
     fixed = fixed or zero_baselines(dictionaries, sites)
     length = batch.clean.shape[1]
     patch = {site: fixed[site].decoded(dictionaries[site])[:length].to(x).expand_as(x) for site, x in clean.items()}
-    return Ends(clean, patch, fixed)
+    return Ends(clean, patch, fixed, entries)
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from circuit_atlas.ingest.batches import Batch
 from circuit_atlas.ingest.changes import UnitChanges
 from circuit_atlas.ingest.cotangents import ActiveAt, Units, unit_cotangents
 from circuit_atlas.ingest.language_model import LanguageModel, Replace
-from circuit_atlas.ingest.metrics import Metric
+from circuit_atlas.ingest.metrics import Metric, evaluate
 from circuit_atlas.ingest.sites import Site
 
 _SLICE_NUMBERS = 4_000_000
@@ -60,8 +60,7 @@ def cut_graph(model: LanguageModel, metric: Metric, batch: Batch, values: Mappin
         return function
 
     with torch.enable_grad():
-        logits = model.run(batch.clean, {site: cut(site) for site in leaves})
-        value = metric(logits, batch)
+        value = evaluate(model, metric, batch, {site: cut(site) for site in leaves})
     return CutGraph(leaves, before, value)
 
 

@@ -22,7 +22,7 @@ from torch import Tensor
 from circuit_atlas.ingest.batches import Batch
 from circuit_atlas.ingest.changes import Ends, UnitChanges
 from circuit_atlas.ingest.language_model import LanguageModel, Replace
-from circuit_atlas.ingest.metrics import Metric
+from circuit_atlas.ingest.metrics import Metric, evaluate, evaluate_from
 from circuit_atlas.ingest.sites import Site
 
 
@@ -56,7 +56,7 @@ def exact_edge_effects(
     """Exact effect of each edge wanted (units of the metric); `rows` is the most sequences to run at once."""
     setting = _Setting(model, metric, batch, ends, changes)
     with torch.no_grad():
-        before = metric(model.run(batch.clean), batch)
+        before = evaluate(model, metric, batch)
         effects = torch.zeros(len(wanted), dtype=before.dtype, device=before.device)
         for sources in _sources(wanted).values():
             names = list(sources)
@@ -123,8 +123,7 @@ class _Setting:
 
         replace: dict[Site, Replace] = {at: hold(at) for at in self.ends.clean if at > site}
         several = self.batch.take(example)
-        logits = self.model.run(several.clean, {**replace, site: lambda _: start})
-        return seen, self.metric(logits, several)
+        return seen, evaluate(self.model, self.metric, several, {**replace, site: lambda _: start})
 
     def arrive(self, edges: Sequence[Intervention], arrived: Float[Tensor, "edge pos d"]) -> Float[Tensor, " edge"]:
         """Step 2, for edges into one site: the metric with each downstream unit set to what arrived."""
@@ -148,7 +147,11 @@ class _Setting:
                 change[features] = moved * dictionary.decoder[chosen]
                 delta[row[here], place] = change
         several = self.batch.take(example)
-        return self.metric(self.model.run(several.clean, {site: lambda _: clean + delta}), several)
+        return evaluate_from(self.model, self.metric, several, site, clean + delta, self._entry(site, example))
+
+    def _entry(self, site: Site, example: Tensor) -> Tensor | None:
+        entry = self.ends.entry(site)
+        return None if entry is None else entry[example]
 
     def _directions(self, site: Site, ends: Sequence[End], example: Tensor) -> Float[Tensor, "row pos d"]:
         """What moving each unit to its other end adds to the activation of its example."""

@@ -19,6 +19,7 @@ from circuit_atlas.ingest.active import ActiveFeatures
 from circuit_atlas.ingest.attribution import Subject
 from circuit_atlas.ingest.baselines import Baseline, mean_baselines
 from circuit_atlas.ingest.batches import Batch
+from circuit_atlas.ingest.metrics import evaluate
 from circuit_atlas.ingest.selection import SiteNodes
 from circuit_atlas.ingest.settings import DiscoverSettings
 from circuit_atlas.ingest.sites import Site
@@ -193,7 +194,7 @@ def _full(subject: Subject, batches: Sequence[Batch]) -> Tensor:
     found = torch.zeros(sum(len(b.clean) for b in batches))
     with torch.no_grad():
         for batch in batches:
-            found[batch.indices.cpu()] = subject.metric(subject.model.run(batch.clean), batch).float().cpu()
+            found[batch.indices.cpu()] = evaluate(subject.model, subject.metric, batch).float().cpu()
     return found
 
 

@@ -28,7 +28,7 @@ from circuit_atlas.errors import AttributionError
 from circuit_atlas.ingest.batches import Batch
 from circuit_atlas.ingest.changes import Ends, UnitChanges
 from circuit_atlas.ingest.language_model import LanguageModel, Replace
-from circuit_atlas.ingest.metrics import Metric
+from circuit_atlas.ingest.metrics import Metric, evaluate, evaluate_from
 from circuit_atlas.ingest.sites import Site
 
 Rule = Literal["left", "midpoint", "gauss-legendre"]
@@ -75,18 +75,13 @@ def clean_gradients(model: LanguageModel, metric: Metric, batch: Batch, ends: En
 
     taps = {site: tap(site) for site in ends.clean}
     with torch.enable_grad():
-        logits = model.run(batch.clean, {site: _added(leaf) for site, leaf in taps.items()})
-        total = metric(logits, batch).sum()
+        total = evaluate(model, metric, batch, {site: _added(leaf) for site, leaf in taps.items()}).sum()
         gradients = torch.autograd.grad(total, list(leaves.values()))
     return dict(zip(leaves, gradients, strict=True))
 
 
 def _added(leaf: Tensor) -> Replace:
     return lambda x: x + leaf
-
-
-def _instead(leaf: Tensor) -> Replace:
-    return lambda x: leaf
 
 
 def path_points(rule: Rule, steps: int) -> tuple[list[float], list[float]]:
@@ -114,13 +109,15 @@ def path_gradients(
     together = max(1, rows // len(batch.clean))
     found: dict[Site, Tensor] = {}
     for site, clean in ends.clean.items():
-        total = torch.zeros_like(clean)
+        total, entry = torch.zeros_like(clean), ends.entry(site)
         for some, weight in zip(points.split(together), weights.split(together), strict=True):
             alpha = some.to(clean).view(-1, 1, 1, 1)
             leaf = ((1 - alpha) * clean + alpha * ends.patch[site]).flatten(0, 1).requires_grad_()
             several = batch.repeat(len(some))
             with torch.enable_grad():
-                value = metric(model.run(several.clean, {site: _instead(leaf)}), several).sum()
+                value = evaluate_from(
+                    model, metric, several, site, leaf, None if entry is None else entry.repeat(len(some), 1, 1)
+                ).sum()
                 (gradient,) = torch.autograd.grad(value, leaf)
             total += torch.einsum("k,kbsd->bsd", weight.to(clean), gradient.view(len(some), *clean.shape))
         found[site] = total
@@ -138,7 +135,7 @@ def unit_effects(changes: UnitChanges, batch: Batch, gradient: Float[Tensor, "ba
 
 
 def exact_effects(
-    model: LanguageModel, metric: Metric, batch: Batch, clean: Tensor, changes: UnitChanges, rows: int
+    model: LanguageModel, metric: Metric, batch: Batch, ends: Ends, changes: UnitChanges, rows: int
 ) -> UnitEffects:
     """Set each unit of one site by itself to its other end, let the rest compute, and take the change of the metric.
 
@@ -148,15 +145,15 @@ def exact_effects(
         AttributionError: an effect is not a number; the site is named.
 
     """
-    found = []
+    found, site = [], changes.dictionary.site
     with torch.no_grad():
-        before = metric(model.run(batch.clean), batch)
+        before, entry = evaluate(model, metric, batch), ends.entry(site)
         for some in changes.slices(rows):
             example, position = changes.example[some], changes.position[some]
-            x = clean[example]
+            x = ends.clean[site][example]
             x[torch.arange(len(x), device=x.device), position] += changes.directions(some)
             several = batch.take(example)
-            after = metric(model.run(several.clean, {changes.dictionary.site: _instead(x)}), several)
+            after = evaluate_from(model, metric, several, site, x, None if entry is None else entry[example])
             found.append(after - before[example])
     return _effects(changes, batch, torch.cat(found))
 
