@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -60,6 +60,14 @@ class BatchState:
     outer: Mapping[Site, Tensor]
 
 
+Fixed = Callable[[int], Mapping[Site, Baseline] | None]
+"""What units are set to on inputs of some length; None: what they are on the patch input (without one, zero)."""
+
+
+def by_input(length: int) -> None:
+    """Set units to what they are on the patch input, whatever the length."""
+
+
 @dataclass(frozen=True)
 class NodeAttribution:
     """Effects of all units over a data set.
@@ -83,9 +91,9 @@ def attribute_nodes(
     batches: Sequence[Batch],
     settings: DiscoverSettings,
     reporter: Reporter,
-    fixed: Mapping[Site, Baseline] | None = None,
+    fixed: Fixed = by_input,
 ) -> NodeAttribution:
-    """Compute node effects of every batch; `fixed` is what units are set to where that is no input's value.
+    """Compute node effects of every batch; `fixed` says what units are set to where that is no input's value.
 
     Raises:
         AttributionError: an effect is not finite, or all effects are zero.
@@ -96,7 +104,7 @@ def attribute_nodes(
     clean, patch = _Scatter(batches), _Scatter(batches)
     with reporter.task("node effects", sum(len(b.clean) for b in batches)) as advance:
         for batch in batches:
-            ends = run_ends(subject.model, subject.dictionaries, batch, fixed)
+            ends = run_ends(subject.model, subject.dictionaries, batch, fixed(batch.clean.shape[1]))
             changes = {site: unit_changes(d, ends) for site, d in subject.dictionaries.items()}
             effects, outer = _batch_effects(subject, batch, ends, changes, settings)
             for site, rows in effects.items():

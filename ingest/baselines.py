@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from circuit_atlas.ingest.batches import Batch
 from circuit_atlas.ingest.dictionary import SparseDictionary
 from circuit_atlas.ingest.language_model import LanguageModel
 from circuit_atlas.ingest.sites import Site
@@ -69,3 +70,33 @@ def zero_baselines(dictionaries: Mapping[Site, SparseDictionary], sites: Sequenc
         zeros = dictionaries[site].bias.new_zeros
         found[site] = Baseline(zeros(1, dictionaries[site].d_sae), zeros(1, dictionaries[site].d_in))
     return found
+
+
+def inputs(batches: Sequence[Batch]) -> list[Tensor]:
+    """Token ids [batch, pos] of the clean and patch inputs of some batches."""
+    return [tokens for batch in batches for tokens in (batch.clean, batch.patch) if tokens is not None]
+
+
+class MeanBaselines:
+    """Means over those inputs that are as long as the batch to be ablated.
+
+    Templates of one length share their roles, so a mean at one position is a mean of one thing; where no input is as
+    long, the means are over all that reach the position.
+    """
+
+    def __init__(
+        self,
+        model: LanguageModel,
+        dictionaries: Mapping[Site, SparseDictionary],
+        sites: Sequence[Site],
+        tokens: Sequence[Tensor],
+    ) -> None:
+        self._model, self._dictionaries, self._sites, self._tokens = model, dictionaries, sites, tokens
+        self._found: dict[int, dict[Site, Baseline]] = {}
+
+    def of_length(self, length: int) -> dict[Site, Baseline]:
+        """Return the baselines of every site for inputs of `length` tokens."""
+        if length not in self._found:
+            alike = [t for t in self._tokens if t.shape[1] == length] or self._tokens
+            self._found[length] = mean_baselines(self._model, self._dictionaries, self._sites, alike, length)
+        return self._found[length]

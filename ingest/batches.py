@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import random
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -145,6 +146,25 @@ def demand_equal_length(examples: Sequence[TokenExample]) -> None:
         )
 
 
+def resample(examples: Sequence[TokenExample], seed: int) -> list[TokenExample]:
+    """Give each example, as its other input, the clean input of one of another item that is equally long.
+
+    Raises:
+        DataError: all examples of one length are of one item.
+
+    """
+    rng = random.Random(seed)
+    found = []
+    for example in examples:
+        others = [e for e in examples if len(e.clean) == len(example.clean) and e.example.item != example.example.item]
+        if not others:
+            raise DataError(
+                f"{example.example.where}: no example of another item is as long, so none can be drawn for it"
+            )
+        found.append(replace(example, patch=rng.choice(others).clean))
+    return found
+
+
 def batches(examples: Sequence[TokenExample], size: int, device: torch.device | str = "cpu") -> list[Batch]:
     """Group examples of equal length, those of one item side by side, into batches of at most `size`."""
     numbers = {item: n for n, item in enumerate(dict.fromkeys(e.example.item for e in examples))}
@@ -162,12 +182,12 @@ def _batch(
     examples: Sequence[TokenExample], indices: list[int], numbers: dict[str, int], device: torch.device | str
 ) -> Batch:
     chosen = [examples[i] for i in indices]
-    is_pair = chosen[0].patch is not None
+    is_pair, has_answers = chosen[0].patch is not None, chosen[0].patch_answer is not None
     return Batch(
         clean=torch.tensor([e.clean for e in chosen], device=device),
         clean_answer=torch.tensor([e.clean_answer for e in chosen], device=device),
         patch=torch.tensor([e.patch for e in chosen], device=device) if is_pair else None,
-        patch_answer=torch.tensor([e.patch_answer for e in chosen], device=device) if is_pair else None,
+        patch_answer=torch.tensor([e.patch_answer for e in chosen], device=device) if has_answers else None,
         indices=torch.tensor(indices, device=device),
         items=torch.tensor([numbers[e.example.item] for e in chosen], device=device),
     )

@@ -97,7 +97,7 @@ class LanguageModel:
     ) -> Float[Tensor, "batch pos d_vocab"]:
         """Logits with the activation at one site set to x, running only what comes after it.
 
-        `entry` is the stream as it enters the site's block on these tokens; None where the model must run from its start.
+        `entry` is the stream as it enters the site's block on these tokens; None: the model runs from its start.
         """
         if site.component == "resid" and self.can_skip:
             return self.run(tokens, start=Start(site.layer + 1, x), last=last)
