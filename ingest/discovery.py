@@ -21,6 +21,7 @@ from circuit_atlas.cypher import keys
 from circuit_atlas.cypher.rows import CircuitRows
 from circuit_atlas.cypher.store import Store
 from circuit_atlas.errors import DataError
+from circuit_atlas.ingest.accuracy import accuracy
 from circuit_atlas.ingest.active import active_features, mean_units_active
 from circuit_atlas.ingest.attribution import NodeAttribution, Subject, attribute_edges, attribute_nodes
 from circuit_atlas.ingest.batches import Batch, TokenExample, batches, demand_equal_length, tokenise
@@ -87,11 +88,11 @@ def load(settings: DiscoverSettings) -> Loaded:
     return Loaded(model, load_suite(settings.dictionaries, model, name=settings.suite))
 
 
-def read_data(settings: DiscoverSettings, tokenizer: Any) -> Data:
-    """Read, split, sample and tokenise the examples.
+def read_texts(settings: DiscoverSettings) -> tuple[list[Example], list[Example]]:
+    """Read, split and sample the examples: those to attribute over, and those held out. No model is needed.
 
     Raises:
-        DataError: a file is missing or broken, or does not fit the settings; the line is named.
+        DataError: a file is missing, empty or broken (the line is named), or too few examples are left.
 
     """
     examples = read_examples(Path(settings.examples))
@@ -101,6 +102,17 @@ def read_data(settings: DiscoverSettings, tokenizer: Any) -> Data:
         train, held = split_by_item(examples, settings.held_out_share, settings.seed)
     train, held = sample(train, settings.n_examples, settings.seed), sample(held, settings.n_held_out, settings.seed)
     _refuse_empty(settings, train, held)
+    return train, held
+
+
+def read_tokens(settings: DiscoverSettings, texts: tuple[list[Example], list[Example]], tokenizer: Any) -> Data:
+    """Turn the examples into tokens.
+
+    Raises:
+        DataError: an example does not fit the vocabulary or the settings; the line is named.
+
+    """
+    train, held = texts
     data = Data(tokenise(train, tokenizer), tokenise(held, tokenizer))
     if settings.positions == "keep":
         demand_equal_length(data.train + data.held_out)
@@ -140,8 +152,9 @@ def discover(
     """
     reporter = reporter or Silent()
     start = time.perf_counter()
+    texts = read_texts(settings)  # first: a broken line is told at once, not after the model has loaded
     loaded = loaded or load(settings)
-    data = read_data(settings, loaded.model.tokenizer)
+    data = read_tokens(settings, texts, loaded.model.tokenizer)
     found = _find(settings, loaded, data, reporter)
     rows = to_rows(found)
     if store is not None:
@@ -178,7 +191,14 @@ def _find(settings: DiscoverSettings, loaded: Loaded, data: Data, reporter: Repo
     digests = {site: dictionary.weights_digest() for site, dictionary in dictionaries.items()}
     model = {"id": keys.model_id(loaded.model.name), **loaded.model.describe()}
     edge_floor = choose_edge_floor(edges, settings.edge_floor, settings.max_edges)
-    facts = _Facts(node_floor, edge_floor, model, [digests[s] for s in sorted(digests)], len(set(shape.items.tolist())))
+    facts = _Facts(
+        node_floor=node_floor,
+        edge_floor=edge_floor,
+        model=model,
+        sae_digests=[digests[site] for site in sorted(digests)],
+        n_items=len(set(shape.items.tolist())),
+        accuracy=accuracy(loaded.model, train),
+    )
     pooled = mean_units_active(attribution.effects, widths, shape, keep=True)
     return Findings(
         circuit=_circuit(settings, loaded, data, subject, attribution, facts),
@@ -208,6 +228,7 @@ class _Facts:
     model: dict[str, Any]
     sae_digests: list[str]
     n_items: int
+    accuracy: float
 
 
 def _items(train: Sequence[Batch]) -> torch.Tensor:
@@ -259,7 +280,6 @@ def _circuit(
     decisive = {k: v for k, v in dataclasses.asdict(settings).items() if k not in _NOT_IN_DIGEST}
     digest = digest_json([decisive, facts.model["weights_digest"], facts.sae_digests, data.digest()])[:16]
     clean, patch = attribution.metric_clean, attribution.metric_patch
-    pairs = patch is not None
     return {
         "id": keys.circuit_id(facts.model["id"], digest),
         "name": settings.name or f"{_task(settings)}~{digest[:4]}",
@@ -270,7 +290,7 @@ def _circuit(
         "metric_sign": subject.metric.sign,
         "method": settings.method,
         "steps": settings.steps if settings.method == "ig" else None,
-        "ablation": "patch" if pairs else "zero",
+        "ablation": "zero" if patch is None else "patch",
         "selection": settings.selection,
         "positions": settings.positions,
         "outer_gradient": settings.outer_gradient,
@@ -284,7 +304,7 @@ def _circuit(
         "seed": settings.seed,
         "metric_clean": float(clean.mean()),
         "metric_patch": None if patch is None else float(patch.mean()),
-        "accuracy": float((clean < 0).float().mean()) if pairs else None,
+        "accuracy": facts.accuracy,
         "right_sign": None if patch is None else float((patch > clean).float().mean()),
         "settings": json.dumps(dataclasses.asdict(settings), sort_keys=True),
         "data_digest": data.digest(),
@@ -322,8 +342,9 @@ class Plan:
 
 def plan(settings: DiscoverSettings) -> Plan:
     """Load everything, time one batch of node effects, and say what the whole would cost; nothing is written."""
+    texts = read_texts(settings)
     loaded = load(settings)
-    data = read_data(settings, loaded.model.tokenizer)
+    data = read_tokens(settings, texts, loaded.model.tokenizer)
     metric: Metric = LogitDifference() if data.train[0].patch is not None else NegativeLogit()
     first = _first_batch(data.train, settings.batch_size)
     timed = batches(first, settings.batch_size, loaded.model.device)

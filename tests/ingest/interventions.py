@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Literal
 
 import torch
@@ -43,7 +44,7 @@ def patch_site(subject: Subject, batches: Sequence[Batch], site: Site) -> float:
     for batch in batches:
         assert batch.patch is not None
         patch = subject.model.activations(batch.patch, [site])[site]
-        values.append(_metric(subject, batch, {site: lambda _, patch=patch: patch}))
+        values.append(_metric(subject, batch, {site: partial(_instead, patch)}))
     return float(torch.cat(values).mean())
 
 
@@ -55,6 +56,10 @@ def untouched(subject: Subject, batches: Sequence[Batch]) -> float:
 def _metric(subject: Subject, batch: Batch, replace: Mapping[Site, Replace]) -> Tensor:
     with torch.no_grad():
         return subject.metric(subject.model.run(batch.clean, replace), batch)
+
+
+def _instead(value: Tensor, _: Tensor) -> Tensor:
+    return value
 
 
 def _set(subject: Subject, site: Site, features: list[int], wanted: Tensor) -> Replace:

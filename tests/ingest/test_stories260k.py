@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pandas as pd
 import pytest
@@ -72,6 +72,11 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
         yield Run(store, loaded, circuits, files)
 
 
+def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows of a table as dictionaries, whose values the type checker leaves alone."""
+    return [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]
+
+
 def shared_features(run: Run) -> pd.DataFrame:
     """Features of both circuits, by the smaller of their two absolute effects, largest first."""
     units = run.store.query("compare_nodes", circuit_a=NAMES[0], circuit_b=NAMES[1])
@@ -108,7 +113,7 @@ def test_the_data_are_distinct_and_split_by_template(behaviour: pronouns.Behavio
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_model_has_the_behaviour(name: str, run: Run) -> None:
-    circuit = run.store.query("circuit", circuit=name).iloc[0]
+    (circuit,) = records(run.store.query("circuit", circuit=name))
 
     assert circuit["accuracy"] == 1.0
     assert circuit["metric_clean"] < -2.0
@@ -116,18 +121,18 @@ def test_the_model_has_the_behaviour(name: str, run: Run) -> None:
 
 
 def test_the_circuits_share_features(run: Run) -> None:
-    overlap = run.store.query("overlap_nodes", circuit_a=NAMES[0], circuit_b=NAMES[1]).set_index("kind")
-    print(overlap.T.to_string())
+    table = run.store.query("overlap_nodes", circuit_a=NAMES[0], circuit_b=NAMES[1])
+    print(table.T.to_string())
+    (overlap,) = (row for row in records(table) if row["kind"] == "feature")
 
     sets = [
         {(n["component"], n["layer"], n["feature_index"]) for n in nodes if n["kind"] == "feature"}
         for nodes in (run.circuits[name].rows.nodes["CircuitNode"] for name in NAMES)
     ]
-    assert int(overlap.loc["feature", "n_shared"]) == len(sets[0] & sets[1])
-    jaccard = float(overlap.loc["feature", "jaccard"])
-    assert jaccard == pytest.approx(len(sets[0] & sets[1]) / len(sets[0] | sets[1]))
-    assert 0.2 < jaccard < 0.9
-    assert overlap.loc["feature", "n_same_sign"] > 0.8 * overlap.loc["feature", "n_shared"]
+    assert overlap["n_shared"] == len(sets[0] & sets[1])
+    assert overlap["jaccard"] == pytest.approx(len(sets[0] & sets[1]) / len(sets[0] | sets[1]))
+    assert 0.2 < overlap["jaccard"] < 0.9
+    assert overlap["n_same_sign"] > 0.8 * overlap["n_shared"]
 
 
 def test_the_strongest_shared_features_fire_on_names(run: Run) -> None:
@@ -149,7 +154,7 @@ def test_ablating_the_shared_features_cuts_both_metrics_more_than_ablating_rando
         {
             (row["component"], row["layer"], int(feature))
             for name in NAMES
-            for _, row in run.store.query("candidates", circuit=name).iterrows()
+            for row in records(run.store.query("candidates", circuit=name))
             for feature in row["feature_indices"]
         }
         - set(shared)
@@ -167,11 +172,11 @@ def test_ablating_the_shared_features_cuts_both_metrics_more_than_ablating_rando
 
 @pytest.mark.parametrize("name", NAMES)
 def test_effects_of_a_site_sum_to_patching_it_whole(name: str, run: Run) -> None:
-    shares = run.store.query("error_share", circuit=name)
+    shares = records(run.store.query("error_share", circuit=name))
     data = run.batches(name, held_out=False)
     clean = untouched(run.subject, data)
     whole, summed = {}, {}
-    for _, row in shares.iterrows():
+    for row in shares:
         site = row["component"] if row["component"] == "embed" else f"{row['component']}_{row['layer']}"
         whole[site] = patch_site(run.subject, data, site_from_name(site)) - clean
         summed[site] = row["feature_effect"] + row["error_effect"]
@@ -201,10 +206,11 @@ def test_the_circuit_is_faithful_and_random_ones_are_not(name: str, least: float
     table = faithfulness_table(run.store, name, resamples=200)
     print(table[["errors", "n_nodes", "n_active", "faithfulness", "completeness", "random_95"]].to_string())
 
-    assert set(table["errors"]) == {"default", "remove"}
-    assert table["faithfulness"].between(0.0, 1.2).all()
-    assert table["completeness"].abs().max() < 0.2
-    circuit = table[table["errors"] == "default"]
-    assert (circuit["faithfulness"] > circuit["random_95"]).all()
-    quarter = circuit[circuit["n_nodes"] <= 0.25 * circuit["n_active"]].iloc[-1]
+    rows = records(table)
+    assert {row["errors"] for row in rows} == {"default", "remove"}
+    assert all(0.0 < row["faithfulness"] < 1.2 for row in rows)
+    assert all(abs(row["completeness"]) < 0.2 for row in rows)
+    circuit = [row for row in rows if row["errors"] == "default"]
+    assert all(row["faithfulness"] > row["random_95"] for row in circuit)
+    quarter = [row for row in circuit if row["n_nodes"] <= 0.25 * row["n_active"]][-1]
     assert quarter["faithfulness"] > least
