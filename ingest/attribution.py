@@ -190,8 +190,6 @@ def attribute_edges(
                 for up, down, weights in _weights_at(subject, batch, state, point, downstream, units):
                     total[up, down] = total.get((up, down), 0.0) + share * weights
             for pair, weights in total.items():
-                if not torch.isfinite(weights).all():
-                    raise AttributionError(_not_finite(*pair))
                 moments.setdefault(pair, ItemMoments()).add(weights, batch.items)
             advance(len(batch.clean))
     return {pair: PairWeights(gathered.mean(), gathered.standard_error()) for pair, gathered in moments.items()}
@@ -221,14 +219,6 @@ def _weights_at(
         active = {site: ActiveRows.at(subject.dictionaries[site], x) for site, x in values.items()}
     graph = cut_graph(subject.model, subject.metric, batch, values)
     yield from edge_weights(graph, active, changes, state.outer, downstream, upstream)
-
-
-def _not_finite(up: Site, down: Site | None) -> str:
-    end = "the target" if down is None else down.name
-    return (
-        f"edge weights from {up.name} to {end} are not finite (NaN or infinity); "
-        "the model's weights or activations overflow: check the checkpoint and the number type"
-    )
 
 
 def _parts(units: Mapping[Site, Units], takes_part: Mapping[Site, Tensor], batch: Batch) -> dict[Site, Units]:

@@ -68,7 +68,10 @@ def tokenise(examples: Sequence[Example], tokenizer: Any) -> list[TokenExample]:
 
     """
     if tokenizer is None:
-        raise DataError("the model folder has no tokenizer files, so text cannot be turned into tokens")
+        raise DataError(
+            "the model folder has no tokenizer files (tokenizer.json, or the vocabulary files of its kind), so text "
+            "cannot be turned into tokens; put them beside config.json"
+        )
     refused: Counter[str] = Counter()
     found = []
     for example in examples:

@@ -21,6 +21,7 @@ from circuit_atlas.cypher import keys
 from circuit_atlas.cypher.rows import CircuitRows
 from circuit_atlas.cypher.store import Store
 from circuit_atlas.errors import DataError
+from circuit_atlas.ingest.accuracy import accuracy
 from circuit_atlas.ingest.active import active_features, mean_units_active
 from circuit_atlas.ingest.attribution import (
     Fixed,
@@ -96,11 +97,11 @@ def load(settings: DiscoverSettings) -> Loaded:
     return Loaded(model, load_suite(settings.dictionaries, model, name=settings.suite))
 
 
-def read_data(settings: DiscoverSettings, tokenizer: Any) -> Data:
-    """Read, split, sample and tokenise the examples.
+def read_texts(settings: DiscoverSettings) -> tuple[list[Example], list[Example]]:
+    """Read, split and sample the examples: those to attribute over, and those held out. No model is needed.
 
     Raises:
-        DataError: a file is missing or broken, or does not fit the settings; the line is named.
+        DataError: a file is missing, empty or broken (the line is named), or too few examples are left.
 
     """
     examples = read_examples(Path(settings.examples))
@@ -110,6 +111,17 @@ def read_data(settings: DiscoverSettings, tokenizer: Any) -> Data:
         train, held = split_by_item(examples, settings.held_out_share, settings.seed)
     train, held = sample(train, settings.n_examples, settings.seed), sample(held, settings.n_held_out, settings.seed)
     _refuse_empty(settings, train, held)
+    return train, held
+
+
+def read_tokens(settings: DiscoverSettings, texts: tuple[list[Example], list[Example]], tokenizer: Any) -> Data:
+    """Turn the examples into tokens.
+
+    Raises:
+        DataError: an example does not fit the vocabulary or the settings; the line is named.
+
+    """
+    train, held = texts
     data = Data(tokenise(train, tokenizer), tokenise(held, tokenizer))
     if settings.ablation == "patch" and data.train[0].patch is None:
         raise DataError(f"{settings.examples} has single prompts, so there is no patch input; choose another ablation")
@@ -153,8 +165,9 @@ def discover(
     """
     reporter = reporter or Silent()
     start = time.perf_counter()
+    texts = read_texts(settings)  # first: a broken line is told at once, not after the model has loaded
     loaded = loaded or load(settings)
-    data = read_data(settings, loaded.model.tokenizer)
+    data = read_tokens(settings, texts, loaded.model.tokenizer)
     found = _find(settings, loaded, data, reporter)
     rows = to_rows(found)
     if store is not None:
@@ -192,7 +205,14 @@ def _find(settings: DiscoverSettings, loaded: Loaded, data: Data, reporter: Repo
         measured = measure(subject, circuit, train, held, settings, reporter)
     digests = {site: dictionary.weights_digest() for site, dictionary in dictionaries.items()}
     model = {"id": keys.model_id(loaded.model.name), **loaded.model.describe()}
-    facts = _Facts(node_floor, edge_floor, model, [digests[s] for s in sorted(digests)], len(set(shape.items.tolist())))
+    facts = _Facts(
+        node_floor=node_floor,
+        edge_floor=edge_floor,
+        model=model,
+        sae_digests=[digests[site] for site in sorted(digests)],
+        n_items=len(set(shape.items.tolist())),
+        accuracy=accuracy(loaded.model, train),
+    )
     pooled = mean_units_active(attribution.effects, widths, shape, keep=True)
     return Findings(
         circuit=_circuit(settings, loaded, data, subject, attribution, facts),
@@ -223,6 +243,7 @@ class _Facts:
     model: dict[str, Any]
     sae_digests: list[str]
     n_items: int
+    accuracy: float
 
 
 def _ablation(settings: DiscoverSettings, data: Data) -> str:
@@ -292,7 +313,6 @@ def _circuit(
     decisive = {k: v for k, v in dataclasses.asdict(settings).items() if k not in _NOT_IN_DIGEST}
     digest = digest_json([decisive, facts.model["weights_digest"], facts.sae_digests, data.digest()])[:16]
     clean, patch = attribution.metric_clean, attribution.metric_patch
-    pairs = data.train[0].patch_answer is not None
     return {
         "id": keys.circuit_id(facts.model["id"], digest),
         "name": settings.name or f"{_task(settings)}~{digest[:4]}",
@@ -318,7 +338,7 @@ def _circuit(
         "seed": settings.seed,
         "metric_clean": float(clean.mean()),
         "metric_patch": None if patch is None else float(patch.mean()),
-        "accuracy": float((clean < 0).float().mean()) if pairs else None,
+        "accuracy": facts.accuracy,
         "right_sign": None if patch is None else float((patch > clean).float().mean()),
         "settings": json.dumps(dataclasses.asdict(settings), sort_keys=True),
         "data_digest": data.digest(),
@@ -356,8 +376,9 @@ class Plan:
 
 def plan(settings: DiscoverSettings) -> Plan:
     """Load everything, time one batch of node effects, and say what the whole would cost; nothing is written."""
+    texts = read_texts(settings)
     loaded = load(settings)
-    data = read_data(settings, loaded.model.tokenizer)
+    data = read_tokens(settings, texts, loaded.model.tokenizer)
     metric: Metric = LogitDifference() if data.train[0].patch_answer is not None else NegativeLogit()
     first = _first_batch(data.train, settings.batch_size)
     timed = batches(first, settings.batch_size, loaded.model.device)

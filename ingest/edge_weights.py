@@ -20,6 +20,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from circuit_atlas.errors import AttributionError
 from circuit_atlas.ingest.batches import Batch
 from circuit_atlas.ingest.changes import UnitChanges
 from circuit_atlas.ingest.cotangents import ActiveAt, Units, unit_cotangents
@@ -123,6 +124,9 @@ def edge_weights(
     Yields:
         (upstream site, downstream site or None for the target, weights [batch, down, up]).
 
+    Raises:
+        AttributionError: a weight is not a number; both sites are named.
+
     """
     sites = sorted(graph.leaves)
     readers = {site: _Upstream.of(changes[site], units) for site, units in upstream.items() if len(units)}
@@ -134,10 +138,19 @@ def edge_weights(
         x = graph.leaves[site].detach()
         cotangents = unit_cotangents(changes[site].dictionary, x, active[site], units, outer[site])
         for up, gradient in _products(graph, graph.before[site], cotangents, earlier):
-            yield up, site, readers[up].weights(gradient)
+            yield up, site, _finite(readers[up].weights(gradient), up, site)
     ones = torch.ones_like(graph.metric)[None]
     for up, gradient in _products(graph, graph.metric, ones, [s for s in sites if s in readers]):
-        yield up, None, readers[up].weights(gradient)
+        yield up, None, _finite(readers[up].weights(gradient), up, None)
+
+
+def _finite(weights: Tensor, up: Site, down: Site | None) -> Tensor:
+    if not torch.isfinite(weights).all():
+        raise AttributionError(
+            f"weights of edges from {up.name} to {'the target' if down is None else down.name} are not finite (NaN or "
+            "infinity); gradients overflow there: check the checkpoint, the dictionaries and the number type"
+        )
+    return weights
 
 
 def _products(

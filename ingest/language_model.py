@@ -20,6 +20,22 @@ from circuit_atlas.errors import ModelError
 from circuit_atlas.ingest.digests import digest_json, digest_tensors
 from circuit_atlas.ingest.sites import COMPONENTS, Site
 
+_TOKENIZER_FILES = (
+    "tokenizer.json",
+    "tokenizer.model",
+    "tokenizer_config.json",
+    "spiece.model",
+    "vocab.json",
+    "vocab.txt",
+)
+"""Files of which a folder with a tokenizer has one at least."""
+
+_NEEDED = (
+    "put tokenizer_config.json and tokenizer.json (or vocab.json, vocab.txt, tokenizer.model, by its kind) beside "
+    "config.json, as tokenizer.save_pretrained writes them"
+)
+"""What to do where there is no tokenizer."""
+
 Replace = Callable[[Tensor], Tensor]
 """What a site's activation [batch, pos, d] becomes."""
 
@@ -258,10 +274,27 @@ def _boot(source: str, folder: Path, dtype: torch.dtype, device: str) -> tuple[A
     if not folder.is_dir():
         bridge = TransformerBridge.boot_transformers(source, device=device, dtype=dtype)
         return bridge, bridge.tokenizer
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoModelForCausalLM
 
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, local_files_only=True).to(device)
-    has_tokenizer = any((folder / file).exists() for file in ("tokenizer.json", "tokenizer_config.json", "vocab.json"))
-    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True) if has_tokenizer else None
-    bridge = TransformerBridge.boot_transformers(str(folder), hf_model=model, tokenizer=tokenizer, device=device)
+    tokenizer = _load_tokenizer(folder)
+    try:
+        bridge = TransformerBridge.boot_transformers(str(folder), hf_model=model, tokenizer=tokenizer, device=device)
+    except Exception as error:
+        if tokenizer is None and "tokenizer" in str(error):  # some architectures are not booted without one
+            raise ModelError(f"{folder} has no tokenizer files: {_NEEDED}") from error
+        raise
     return bridge, tokenizer
+
+
+def _load_tokenizer(folder: Path) -> Any:
+    """Return the tokenizer of a checkpoint, or None where the folder holds no file of one."""
+    from transformers import AutoTokenizer
+
+    files = sorted(file.name for file in folder.iterdir() if file.name in _TOKENIZER_FILES)
+    if not files:
+        return None
+    try:
+        return AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    except Exception as error:  # a missing file and a broken one raise alike, in words for developers
+        raise ModelError(f"the tokenizer of {folder} cannot be loaded from {', '.join(files)}: {_NEEDED}") from error
