@@ -1,0 +1,91 @@
+"""Random circuits, and faithfulness as a quotient: by hand."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from circuit_atlas.ingest.active import ActiveFeatures
+from circuit_atlas.ingest.measurement import Circuit, random_circuit, ratio
+from circuit_atlas.ingest.sites import Site, site_from_name
+
+SITE = site_from_name("resid_0")
+D_SAE = 12
+CANDIDATES = {0: [1, 2, 3, 5], 1: [0, 4, 7, 8, 9, 11]}
+"""Features active at each position."""
+
+
+def circuit(frequency: dict[int, float] | None = None) -> Circuit:
+    place = torch.tensor([place for place, features in CANDIDATES.items() for _ in features])
+    feature = torch.tensor([feature for features in CANDIDATES.values() for feature in features])
+    often = torch.tensor([(frequency or {}).get(int(index), 0.5) for index in feature])
+    return Circuit({}, {SITE: ActiveFeatures(place, feature, often, often)}, {SITE: 5.0}, places=2)
+
+
+def node_set(features: dict[int, list[int]], errors: list[int]) -> dict[Site, Tensor]:
+    mask = torch.zeros(2, D_SAE + 1, dtype=torch.bool)
+    for place, chosen in features.items():
+        mask[place, chosen] = True
+    mask[errors, D_SAE] = True
+    return {SITE: mask}
+
+
+KEPT = node_set({0: [2, 3], 1: [0, 7, 11]}, errors=[1])
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_as_many_features_at_each_place_the_same_errors_and_only_candidates(seed: int) -> None:
+    drawn = random_circuit(circuit(), KEPT, seed)[SITE]
+
+    assert drawn[:, :-1].sum(1).tolist() == [2, 3]
+    assert drawn[:, -1].tolist() == [False, True]
+    for place, features in CANDIDATES.items():
+        assert set(drawn[place, :-1].nonzero().flatten().tolist()) <= set(features)
+
+
+def test_draws_are_seeded_and_differ_by_seed() -> None:
+    draws = [random_circuit(circuit(), KEPT, seed)[SITE] for seed in range(8)]
+
+    assert torch.equal(draws[3], random_circuit(circuit(), KEPT, 3)[SITE])
+    assert len({tuple(draw.flatten().tolist()) for draw in draws}) > 4
+
+
+def test_what_is_asked_for_is_left_as_it_is() -> None:
+    before = {site: mask.clone() for site, mask in KEPT.items()}
+    random_circuit(circuit(), KEPT, 0)
+
+    assert torch.equal(before[SITE], KEPT[SITE])
+
+
+def test_features_are_drawn_by_frequency() -> None:
+    """Of four candidates, two are on almost every example: they are drawn almost always."""
+    often = circuit({1: 1.0, 2: 1e-4, 3: 1.0, 5: 1e-4})
+    draws = [random_circuit(often, KEPT, seed)[SITE][0] for seed in range(50)]
+
+    assert sum(bool(draw[1] and draw[3]) for draw in draws) > 45
+
+
+def test_no_more_are_drawn_than_there_are() -> None:
+    drawn = random_circuit(circuit(), node_set({0: list(range(D_SAE))}, errors=[]), 0)[SITE]
+
+    assert drawn[0].nonzero().flatten().tolist() == CANDIDATES[0]
+
+
+def test_faithfulness_is_a_quotient_of_means() -> None:
+    """Means: circuit 2.5, empty 1, full 3, so 1.5 / 2; the mean of the quotients would be 0.625."""
+    full, empty = torch.tensor([5.0, 1.0]), torch.tensor([1.0, 1.0])
+
+    assert ratio(torch.tensor([4.0, 1.0]), empty, full) == pytest.approx(0.75)
+    assert ratio(full, empty, full) == 1.0
+    assert ratio(empty, empty, full) == 0.0
+    assert ratio(torch.tensor([0.0, 0.0]), empty, full) == pytest.approx(-0.5)
+
+
+def test_faithfulness_is_undefined_where_the_whole_model_does_nothing() -> None:
+    same = torch.tensor([3.0, 5.0])
+
+    assert ratio(torch.tensor([9.0, 9.0]), same, same) is None
+    assert ratio(torch.tensor([9.0, 9.0]), same.flip(0), same) is None
+    assert ratio(same, same + 1e-9, same) is None
+    assert ratio(same, torch.zeros(2), torch.full((2,), 1e-3)) == pytest.approx(4e3)
