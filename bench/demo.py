@@ -1,6 +1,6 @@
 """The demo on this machine: time after set-up, and what its circuits explain.
 
-A circuit counts with at most a quarter as many nodes as are active on one example, on held-out examples, `start_layer` 0.
+A circuit counts with at most a quarter as many nodes as are active on one example, on held-out examples.
 """
 
 from __future__ import annotations
