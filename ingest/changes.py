@@ -79,6 +79,7 @@ class UnitChanges:
         clean: activation on the clean input (of the error: its norm).
         patch: activation at the other end (likewise).
         error: change of the error.
+        clean_error: the error on the clean input.
 
     """
 
@@ -89,6 +90,7 @@ class UnitChanges:
     clean: Float[Tensor, " row"]
     patch: Float[Tensor, " row"]
     error: Float[Tensor, "batch pos d_in"]
+    clean_error: Float[Tensor, "batch pos d_in"]
 
     def __len__(self) -> int:
         """Count the rows."""
@@ -138,7 +140,7 @@ def unit_changes(dictionary: SparseDictionary, ends: Ends) -> UnitChanges:
     clean, patch = ends.clean[dictionary.site], ends.patch[dictionary.site]
     fixed = None if ends.fixed is None else ends.fixed[dictionary.site]
     batch, length, _ = clean.shape
-    error, size = torch.empty_like(clean), clean.new_empty(2, batch, length)
+    error, clean_error, size = torch.empty_like(clean), torch.empty_like(clean), clean.new_empty(2, batch, length)
     rows: list[tuple[Tensor, ...]] = []
     step = max(1, _SLICE_NUMBERS // (batch * dictionary.d_sae))
     with torch.no_grad():
@@ -151,7 +153,7 @@ def unit_changes(dictionary: SparseDictionary, ends: Ends) -> UnitChanges:
                 e_patch = dictionary.error(patch[:, here], f_patch)
             else:
                 f_patch, e_patch = (_at(values, here).to(f_clean) for values in (fixed.acts, fixed.error))
-            error[:, here] = e_patch - e_clean
+            error[:, here], clean_error[:, here] = e_patch - e_clean, e_clean
             size[0, :, here], size[1, :, here] = e_clean.norm(dim=-1), e_patch.norm(dim=-1)
             f_patch = f_patch.expand_as(f_clean)
             b, s, unit = torch.nonzero((f_clean != 0) | (f_patch != 0), as_tuple=True)
@@ -160,7 +162,7 @@ def unit_changes(dictionary: SparseDictionary, ends: Ends) -> UnitChanges:
     b, s = (index.flatten() for index in _grid(batch, length, clean.device))
     errors = (b, s, torch.full_like(b, dictionary.d_sae), size[0].flatten(), size[1].flatten())
     example, position, unit, at_clean, at_patch = (torch.cat(pair) for pair in zip(columns, errors, strict=True))
-    return UnitChanges(dictionary, example, position, unit, at_clean, at_patch, error)
+    return UnitChanges(dictionary, example, position, unit, at_clean, at_patch, error, clean_error)
 
 
 def _at(values: Tensor, here: slice) -> Tensor:

@@ -9,7 +9,7 @@ import dataclasses
 import datetime
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,8 @@ from circuit_atlas.ingest.measurement import Circuit, measure
 from circuit_atlas.ingest.metrics import LogitDifference, Metric, NegativeLogit
 from circuit_atlas.ingest.selection import Shape, choose_nodes, taking_part
 from circuit_atlas.ingest.settings import DiscoverSettings
+from circuit_atlas.ingest.site_checks import SiteCheck, check_sites, warnings
+from circuit_atlas.ingest.sites import Site
 from circuit_atlas.ingest.strongest_edges import exact_weights
 from circuit_atlas.progress import Reporter, Silent
 
@@ -189,6 +191,7 @@ def _find(settings: DiscoverSettings, loaded: Loaded, data: Data, reporter: Repo
     parts = None
     if settings.selection == "per-example":
         parts = taking_part(attribution.effects, nodes, widths, shape, node_floor, keep=keep)
+    checks = check_sites(subject, train, attribution)
     units = {site: chosen.units for site, chosen in nodes.items()}
     edges = attribute_edges(subject, train, attribution.states, units, parts, settings, reporter)
     edge_floor = choose_edge_floor(edges, settings.edge_floor, settings.max_edges)
@@ -212,7 +215,11 @@ def _find(settings: DiscoverSettings, loaded: Loaded, data: Data, reporter: Repo
         sae_digests=[digests[site] for site in sorted(digests)],
         n_items=len(set(shape.items.tolist())),
         accuracy=accuracy(loaded.model, train),
+        checks=checks,
     )
+    right_sign = _right_sign(attribution)
+    for line in warnings(checks, facts.accuracy, right_sign, _task(settings)):
+        reporter.note(line)
     pooled = mean_units_active(attribution.effects, widths, shape, keep=True)
     return Findings(
         circuit=_circuit(settings, loaded, data, subject, attribution, facts),
@@ -244,6 +251,7 @@ class _Facts:
     sae_digests: list[str]
     n_items: int
     accuracy: float
+    checks: Mapping[Site, SiteCheck]
 
 
 def _ablation(settings: DiscoverSettings, data: Data) -> str:
@@ -298,6 +306,19 @@ def _roles(examples: Sequence[TokenExample], tokenizer: Any) -> list[str | None]
     return found
 
 
+def _right_sign(attribution: NodeAttribution) -> float | None:
+    """Share of examples on which the patch input moves the metric as expected."""
+    if attribution.metric_patch is None:
+        return None
+    return float((attribution.metric_patch > attribution.metric_clean).float().mean())
+
+
+def _whole(values: Iterable[float | None]) -> list[float] | None:
+    """Return the values, or None where one is undefined: a list in the graph holds no nulls."""
+    found = list(values)
+    return None if None in found else [float(value) for value in found if value is not None]
+
+
 def _task(settings: DiscoverSettings) -> str:
     return settings.task or Path(settings.examples).stem
 
@@ -339,7 +360,13 @@ def _circuit(
         "metric_clean": float(clean.mean()),
         "metric_patch": None if patch is None else float(patch.mean()),
         "accuracy": facts.accuracy,
-        "right_sign": None if patch is None else float((patch > clean).float().mean()),
+        "right_sign": _right_sign(attribution),
+        "after_selection": True,
+        "sites": [site.name for site in facts.checks],
+        "site_survival": _whole(check.survival for check in facts.checks.values()),
+        "site_total": [check.total for check in facts.checks.values()],
+        "site_patched": [check.patched for check in facts.checks.values()],
+        "site_inactive": [check.inactive for check in facts.checks.values()],
         "settings": json.dumps(dataclasses.asdict(settings), sort_keys=True),
         "data_digest": data.digest(),
         "created_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -48,10 +49,27 @@ def show(
         for setting in SETTINGS:
             if found[setting] is not None:
                 typer.echo(f"  {setting + ':':<16}{cell(found[setting])}")
+        _sites(found)
         _faithfulness(place, name)
         _features(place, name, limit)
         _paths(place, name, limit)
         say_next([["query", "error_share", "-p", f"circuit={name}"], ["dashboard"]], place, store)
+
+
+def _sites(found: Mapping[str, Any]) -> None:
+    """Say of each site what its error carries, and whether its effects add up."""
+    lists = {column: found[f"site_{column}"] for column in ("survival", "total", "patched", "inactive")}
+    if not found["sites"] or None in lists.values():
+        return
+    typer.echo(
+        "\nsites: metric left without the site's error (survival); effects of its units together (total) beside the\n"
+        "effect of patching the whole site (patched); share of effect in features inactive on clean (inactive)"
+    )
+    columns = zip(*lists.values(), strict=True)
+    rows = [
+        {"site": site} | dict(zip(lists, row, strict=True)) for site, row in zip(found["sites"], columns, strict=True)
+    ]
+    print_table(("site", *lists), rows)
 
 
 def _faithfulness(store: Store, circuit: str) -> None:

@@ -10,9 +10,9 @@
 // column suite: string | the set of dictionaries it was found with
 // column metric: string | name of the metric
 // column metric_sign: string | what a positive effect means
-// column method: string | how node effects were computed: atp or ig
+// column method: string | how node effects were computed: atp, ig or exact
 // column steps: integer or null | steps of ig
-// column ablation: string | the other end of the effects: patch or zero
+// column ablation: string | the other end of the effects: patch, zero, mean or resample
 // column selection: string | nodes chosen by their mean effect, or per example
 // column positions: string | keep (a node per position) or sum
 // column outer_gradient: string | gradient at the downstream end of an edge: clean or ig
@@ -30,6 +30,12 @@
 // column metric_patch: float [units of the metric] | mean metric on patch inputs; null under zero ablation
 // column accuracy: float [share] | examples whose right answer has the larger logit
 // column right_sign: float [share] | examples on which patching moves the metric as expected
+// column after_selection: boolean or null | whether effects are reported on the examples that selected the nodes
+// column sites: list of strings or null | sites with a dictionary, in the order of the four lists that follow
+// column site_survival: list of floats or null [share] | metric that is left when only this site's error is removed
+// column site_total: list of floats or null [units of the metric] | effects of the site's features and error together
+// column site_patched: list of floats or null [units of the metric] | change when the whole site takes its other end
+// column site_inactive: list of floats or null [share] | of its features' effect, in features inactive on clean
 // column settings: string | the whole of the settings, as JSON
 // column data_digest: string | SHA-256 of the examples
 // column created_at: string | UTC, ISO 8601
@@ -43,5 +49,7 @@ RETURN c.name AS name, c.id AS id, c.task_id AS task, c.model_id AS model, c.sui
        c.edge_floor AS edge_floor, c.n_examples AS n_examples, c.n_items AS n_items, c.n_nodes AS n_nodes,
        c.n_edges AS n_edges, c.split AS split, c.seed AS seed, c.metric_clean AS metric_clean,
        c.metric_patch AS metric_patch, c.accuracy AS accuracy, c.right_sign AS right_sign,
+       c.after_selection AS after_selection, c.sites AS sites, c.site_survival AS site_survival,
+       c.site_total AS site_total, c.site_patched AS site_patched, c.site_inactive AS site_inactive,
        c.settings AS settings, c.data_digest AS data_digest, c.created_at AS created_at,
        c.code_version AS code_version
