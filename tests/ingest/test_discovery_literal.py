@@ -50,7 +50,7 @@ CHOICES = {
 }
 
 
-@pytest.fixture(scope="module", params=CHOICES.values(), ids=CHOICES.keys())
+@pytest.fixture(scope="module", params=list(CHOICES.values()), ids=list(CHOICES))
 def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Choice, TinyRun]:
     choice: Choice = request.param
     return choice, run_tiny(tmp_path_factory.mktemp("tiny"), **choice.settings)

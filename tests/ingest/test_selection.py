@@ -23,8 +23,14 @@ WIDTHS = {EMBED: D_SAE, RESID: D_SAE}
 def effects(*rows: tuple[int, int, int, float, float]) -> UnitEffects:
     """Rows of (example, position, unit, effect, activation on clean)."""
     example, position, unit, effect, clean = zip(*rows, strict=True)
-    ids = (torch.tensor(column) for column in (example, position, unit))
-    return UnitEffects(*ids, torch.tensor(effect), torch.tensor(clean), torch.zeros(len(rows)))
+    return UnitEffects(
+        example=torch.tensor(example),
+        position=torch.tensor(position),
+        unit=torch.tensor(unit),
+        effect=torch.tensor(effect),
+        clean=torch.tensor(clean),
+        patch=torch.zeros(len(rows)),
+    )
 
 
 FOUND = {

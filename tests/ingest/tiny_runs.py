@@ -38,7 +38,7 @@ class TinyRun:
         return batches(self.examples, 2)
 
     def rows(self, label: str) -> list[Row]:
-        return self.circuit.rows.nodes[label]
+        return list(self.circuit.rows.nodes[label])
 
     def nodes(self) -> dict[UnitKey, Row]:
         """All nodes but the target, by unit."""
@@ -85,19 +85,9 @@ def run_tiny(folder: Path, *, pairs: bool = True, lengths: tuple[int, ...] = (5,
     """Make a model, dictionaries and examples, and discover on all; everything is stored unless told otherwise."""
     subject = make_subject(folder / "model", "llama", "topk", "none", pairs=pairs)
     path = write_examples(folder / "examples.jsonl", pairs=pairs, lengths=lengths)
-    chosen = DiscoverSettings(
-        **{
-            "model": "tiny",
-            "dictionaries": "random",
-            "examples": str(path),
-            "held_out_share": 0.0,
-            "measure_thresholds": 0,
-            "batch_size": 3,
-            "max_nodes": 100_000,
-            "max_edges": 10_000_000,
-        }
-        | settings
-    )
+    whole: dict[str, Any] = {"held_out_share": 0.0, "measure_thresholds": 0, "batch_size": 3}
+    whole |= {"max_nodes": 100_000, "max_edges": 10_000_000}
+    chosen = DiscoverSettings(model="tiny", dictionaries="random", examples=str(path), **whole | settings)
     loaded = Loaded(subject.model, Suite("random", subject.dictionaries))
     examples = tokenise(read_examples(path), subject.model.tokenizer)
     return TinyRun(subject, examples, discover(chosen, loaded=loaded))
