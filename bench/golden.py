@@ -10,6 +10,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,16 +21,27 @@ from torch import Tensor
 from bench.figure import Figure, at_most
 from bench.golden_folder import Arrays, GoldenFolder, open_golden
 from circuit_atlas.errors import AtlasError
-from circuit_atlas.ingest.ablation import ablated_sites, mean_baselines, run_ablated, zero_baselines
+from circuit_atlas.ingest.ablation import ablated_sites, run_ablated
 from circuit_atlas.ingest.attribution import Subject
+from circuit_atlas.ingest.baselines import mean_baselines, zero_baselines
 from circuit_atlas.ingest.batches import Batch
-from circuit_atlas.ingest.edge_weights import Units, cut_graph, edge_weights
+from circuit_atlas.ingest.changes import Ends, run_ends, unit_changes
+from circuit_atlas.ingest.cotangents import ActiveRows, Units
+from circuit_atlas.ingest.edge_weights import cut_graph, edge_weights
+from circuit_atlas.ingest.exact_edges import End, Intervention, exact_edge_effects
 from circuit_atlas.ingest.metrics import LogitDifference, Metric, NegativeLogit
-from circuit_atlas.ingest.node_effects import Ends, clean_gradients, path_gradients, run_ends, unit_effects
-from circuit_atlas.ingest.sites import Site
+from circuit_atlas.ingest.node_effects import (
+    UnitEffects,
+    clean_gradients,
+    exact_effects,
+    path_gradients,
+    unit_effects,
+)
+from circuit_atlas.ingest.sites import Site, site_from_name
 
 LIMIT = 1e-5
 ABLATION_LIMIT = 1e-4
+EXACT_EDGE_LIMIT = 1e-4
 STEPS, ROWS, EDGE_EXAMPLES = 10, 64, 4
 
 Float32 = NDArray[np.float32]
@@ -68,8 +80,12 @@ def compare(golden: GoldenFolder) -> list[Figure]:
     for kind in ("pairs", "zero"):
         if (golden.path / f"nodes_{kind}.npz").is_file():
             figures += [_nodes(golden, kind, method) for method in ("atp", "ig")]
+        if (golden.path / f"exact_{kind}.npz").is_file():
+            figures.append(_exact_nodes(golden, kind))
         if (golden.path / f"edges_{kind}.npz").is_file():
             figures += _edges(golden, kind)
+    if (golden.path / "exact_edges.npz").is_file():
+        figures.append(_exact_edges(golden))
     if (golden.path / "ablation.json").is_file():
         figures.append(_ablation(golden))
     return figures
@@ -90,12 +106,8 @@ def _dense_effects(
 ) -> Iterator[tuple[Site, Tensor]]:
     """Effects [batch, pos, d_sae + 1] of each site, the error last."""
     for site, dictionary in golden.dictionaries.items():
-        rows = unit_effects(
-            dictionary, batch, ends.clean[site], ends.patch[site], gradients[site], zero_patch=batch.patch is None
-        )
-        dense = torch.zeros(*batch.clean.shape, dictionary.d_sae + 1)
-        dense[rows.example, rows.position, rows.unit] = rows.effect
-        yield site, dense
+        rows = unit_effects(unit_changes(dictionary, ends), batch, gradients[site])
+        yield site, _dense(rows, batch, dictionary.d_sae)
 
 
 def _nodes(golden: GoldenFolder, kind: str, method: str) -> Figure:
@@ -107,6 +119,43 @@ def _nodes(golden: GoldenFolder, kind: str, method: str) -> Figure:
         parts = [arrays[f"{method}/{site.name}/{part}"] for part in ("act", "resc")]
         worst.add(dense.numpy(), np.concatenate(parts, -1))
     return at_most(f"node effects {method}, {kind}", worst.relative, "of the largest", LIMIT)
+
+
+def _exact_nodes(golden: GoldenFolder, kind: str) -> Figure:
+    arrays = golden.arrays(f"exact_{kind}")
+    whole, metric = _setting(golden, kind)
+    batch = replace(whole.take(torch.tensor(arrays["examples"])), indices=torch.arange(len(arrays["examples"])))
+    ends = run_ends(golden.model, golden.dictionaries, batch)
+    worst = Worst()
+    for site, dictionary in golden.dictionaries.items():
+        changes = unit_changes(dictionary, ends)
+        rows = exact_effects(golden.model, metric, batch, ends, changes, ROWS)
+        parts = [arrays[f"exact/{site.name}/{part}"] for part in ("act", "resc")]
+        worst.add(_dense(rows, batch, dictionary.d_sae).numpy(), np.concatenate(parts, -1))
+    return at_most(f"node effects exact, {kind}", worst.relative, "of the largest", LIMIT)
+
+
+def _dense(rows: UnitEffects, batch: Batch, d_sae: int) -> Tensor:
+    dense = torch.zeros(*batch.clean.shape, d_sae + 1)
+    dense[rows.example, rows.position, rows.unit] = rows.effect
+    return dense
+
+
+def _exact_edges(golden: GoldenFolder) -> Figure:
+    """Exact effects of the edges that the folder names, each on its own example."""
+    arrays = golden.arrays("exact_edges")
+    batch, metric = golden.pairs(), LogitDifference()
+    ends = run_ends(golden.model, golden.dictionaries, batch)
+    changes = {site: unit_changes(dictionary, ends) for site, dictionary in golden.dictionaries.items()}
+    wanted = []
+    for pair, (example, down_position, down, up_position, up) in zip(arrays["pair"], arrays["index"], strict=True):
+        sites = [site_from_name(name) for name in str(pair).split("->")]
+        ends_of_edge = (End(sites[0], int(up), int(up_position)), End(sites[1], int(down), int(down_position)))
+        wanted.append(Intervention(int(example), *ends_of_edge))
+    ours = exact_edge_effects(golden.model, metric, batch, ends, changes, wanted, ROWS)
+    worst = Worst()
+    worst.add(ours.numpy(), arrays["exact"])
+    return at_most("edges exact", worst.relative, "of the largest", EXACT_EDGE_LIMIT)
 
 
 def _edges(golden: GoldenFolder, kind: str) -> list[Figure]:
@@ -138,11 +187,10 @@ def _raw_edges(golden: GoldenFolder, kind: str, threshold: float) -> Iterator[tu
         part = strong[:, position, unit][:, None].expand(count, length, len(unit))
         downstream[site] = Units(unit, position, part)
     upstream = {site: _all_units(d.d_sae + 1, length) for site, d in golden.dictionaries.items()}
-    graph = cut_graph(golden.model, metric, batch, ends)
-    zero = batch.patch is None
-    for up, down, weights in edge_weights(
-        graph, golden.dictionaries, ends, outer, downstream, upstream, zero_patch=zero
-    ):
+    graph = cut_graph(golden.model, metric, batch, ends.clean)
+    changes = {site: unit_changes(dictionary, ends) for site, dictionary in golden.dictionaries.items()}
+    active = {site: ActiveRows.on_clean(change) for site, change in changes.items()}
+    for up, down, weights in edge_weights(graph, active, changes, outer, downstream, upstream):
         if down is None:
             continue  # the published code gives no edges to the target
         width, up_width = golden.dictionaries[down].d_sae + 1, golden.dictionaries[up].d_sae + 1
@@ -182,9 +230,9 @@ def _ablation(golden: GoldenFolder) -> Figure:
         sets = _node_sets(arrays, aggregation, sites, cell["threshold"], mode)
         assert batch.patch is not None
         if ablation == "mean":
-            baselines = mean_baselines(subject, sites, [batch.patch], batch.clean.shape[1])
+            baselines = mean_baselines(golden.model, golden.dictionaries, sites, [batch.patch], batch.clean.shape[1])
         else:
-            baselines = zero_baselines(subject, sites)
+            baselines = zero_baselines(golden.dictionaries, sites)
         circuit, complement, empty = run_ablated(subject, batch, sets, baselines).mean(1).tolist()
         faithfulness, completeness = ((m - empty) / (full - empty) for m in (circuit, complement))
         differences = [faithfulness - cell["faithfulness"], completeness - cell["completeness"]]

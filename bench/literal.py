@@ -8,7 +8,7 @@ Source: Marks et al. (ICLR 2025), sections 2 and 3.1, appendix A.1.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -115,3 +115,37 @@ def patch_one(subject: Subject, batch: Batch, site: Site, unit: int, position: i
     with torch.no_grad():
         changed = metric_with(subject, batch, site, (features, error))
         return changed - subject.metric(subject.model.run(batch.clean), batch)
+
+
+def exact_edge(subject: Subject, batch: Batch, up: tuple[Site, int, int], down: tuple[Site, int, int] | None) -> Tensor:
+    """Exact effect on each example of one edge between (site, unit, position) ends; `down` None is the target."""
+    (site, unit, position), clean = up, _clean(subject, batch)
+    first, other = (states(subject, batch, patch=end)[site] for end in (False, True))
+    features, error = (t.clone() for t in first)
+    if unit < features.shape[-1]:
+        features[:, position, unit] = other[0][:, position, unit]
+    else:
+        error[:, position] = other[1][:, position]
+    moved = decode(subject.dictionaries[site], (features, error))
+    seen: dict[Site, Tensor] = {}
+
+    def hold(at: Site) -> Callable[[Tensor], Tensor]:
+        def function(x: Tensor) -> Tensor:
+            seen[at] = x
+            return clean[at]
+
+        return function
+
+    with torch.no_grad():
+        before = subject.metric(subject.model.run(batch.clean), batch)
+        held = {at: hold(at) for at in clean if at > site}
+        logits = subject.model.run(batch.clean, {**held, site: lambda _: moved})
+        if down is None:
+            return subject.metric(logits, batch) - before
+        arrived = split(subject.dictionaries[down[0]], seen[down[0]])
+        features, error = (t.clone() for t in split(subject.dictionaries[down[0]], clean[down[0]]))
+        if down[1] < features.shape[-1]:
+            features[:, down[2], down[1]] = arrived[0][:, down[2], down[1]]
+        else:
+            error[:, down[2]] = arrived[1][:, down[2]]
+        return metric_with(subject, batch, down[0], (features, error)) - before

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import random
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -49,10 +50,14 @@ class Batch:
 
     def repeat(self, times: int) -> Batch:
         """Return the batch `times` times over, one after the other."""
-        patch = None if self.patch is None else self.patch.repeat(times, 1)
-        answer = None if self.patch_answer is None else self.patch_answer.repeat(times)
-        clean, right = self.clean.repeat(times, 1), self.clean_answer.repeat(times)
-        return Batch(clean, right, patch, answer, self.indices.repeat(times), self.items.repeat(times))
+        return self.take(torch.arange(len(self.clean), device=self.clean.device).repeat(times))
+
+    def take(self, rows: Int[Tensor, " row"]) -> Batch:
+        """Return some rows, in the order given; a row may come several times."""
+        patch = None if self.patch is None else self.patch[rows]
+        answer = None if self.patch_answer is None else self.patch_answer[rows]
+        clean, right = self.clean[rows], self.clean_answer[rows]
+        return Batch(clean, right, patch, answer, self.indices[rows], self.items[rows])
 
 
 def tokenise(examples: Sequence[Example], tokenizer: Any) -> list[TokenExample]:
@@ -144,6 +149,25 @@ def demand_equal_length(examples: Sequence[TokenExample]) -> None:
         )
 
 
+def resample(examples: Sequence[TokenExample], seed: int) -> list[TokenExample]:
+    """Give each example, as its other input, the clean input of one of another item that is equally long.
+
+    Raises:
+        DataError: all examples of one length are of one item.
+
+    """
+    rng = random.Random(seed)
+    found = []
+    for example in examples:
+        others = [e for e in examples if len(e.clean) == len(example.clean) and e.example.item != example.example.item]
+        if not others:
+            raise DataError(
+                f"{example.example.where}: no example of another item is as long, so none can be drawn for it"
+            )
+        found.append(replace(example, patch=rng.choice(others).clean))
+    return found
+
+
 def batches(examples: Sequence[TokenExample], size: int, device: torch.device | str = "cpu") -> list[Batch]:
     """Group examples of equal length, those of one item side by side, into batches of at most `size`."""
     numbers = {item: n for n, item in enumerate(dict.fromkeys(e.example.item for e in examples))}
@@ -161,12 +185,12 @@ def _batch(
     examples: Sequence[TokenExample], indices: list[int], numbers: dict[str, int], device: torch.device | str
 ) -> Batch:
     chosen = [examples[i] for i in indices]
-    is_pair = chosen[0].patch is not None
+    is_pair, has_answers = chosen[0].patch is not None, chosen[0].patch_answer is not None
     return Batch(
         clean=torch.tensor([e.clean for e in chosen], device=device),
         clean_answer=torch.tensor([e.clean_answer for e in chosen], device=device),
         patch=torch.tensor([e.patch for e in chosen], device=device) if is_pair else None,
-        patch_answer=torch.tensor([e.patch_answer for e in chosen], device=device) if is_pair else None,
+        patch_answer=torch.tensor([e.patch_answer for e in chosen], device=device) if has_answers else None,
         indices=torch.tensor(indices, device=device),
         items=torch.tensor([numbers[e.example.item] for e in chosen], device=device),
     )

@@ -16,7 +16,7 @@ from functools import cached_property
 from typing import Any
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from circuit_atlas.errors import ModelError
@@ -111,51 +111,27 @@ class SparseDictionary:
             return std
         return None
 
-    def unit_gradients(
+    def feature_gradients(
         self,
         x: Float[Tensor, "batch pos d_in"],
-        units: Int[Tensor, " unit"],
-        outer: Float[Tensor, "batch pos d_in"],
-        part: Bool[Tensor, "batch pos unit"],
-    ) -> Float[Tensor, "unit batch pos d_in"]:
-        """Gradient of the metric through each unit alone with respect to x, at clean.
-
-        For a feature: (outer · W_dec[i]) · grad of acts_i; for the error (unit `d_sae`): outer - Jᵀ outer, J the
-        Jacobian of decode∘encode. `part` says at which examples and positions each unit counts.
-        """
-        gradients = x.new_zeros(len(units), *x.shape)
-        is_error = units == self.d_sae
-        features = units[~is_error]
-        if len(features):
-            strength = (outer @ self.decoder[features].T) * part[..., ~is_error]
-            gradients[~is_error] = self._feature_gradients(x, features, strength)
-        if is_error.any():
-            through = self._through_features(x, outer)
-            gradients[is_error] = part[..., is_error].permute(2, 0, 1)[..., None] * (outer - through)
-        return gradients
-
-    def _feature_gradients(self, x: Tensor, features: Tensor, strength: Tensor) -> Tensor:
-        """Sum of strength[b, s, j] · grad acts_j at x[b, s], one slice [batch, pos, d_in] a feature."""
-        if self.is_plain:
-            with torch.no_grad():
-                active = self.encode(x)[..., features] != 0
-            return torch.einsum("bsj,jd->jbsd", strength * active, self.encoder[features])
+        features: Int[Tensor, " feature"],
+        strength: Float[Tensor, "batch pos feature"],
+    ) -> Float[Tensor, "feature batch pos d_in"]:
+        """Gradient of strength · activation with respect to x for each feature, by autograd through the encoder."""
         with torch.enable_grad():
             leaf = x.detach().requires_grad_()
             acts = self.encode(leaf)[..., features] * strength
             slices = [torch.autograd.grad(acts[..., j].sum(), leaf, retain_graph=True)[0] for j in range(len(features))]
         return torch.stack(slices)
 
-    def _through_features(self, x: Tensor, outer: Tensor) -> Tensor:
-        """Jᵀ outer: what of a cotangent on x goes through all features together."""
-        if self.is_plain:
-            with torch.no_grad():
-                active = self.encode(x) != 0
-            return ((outer @ self.decoder.T) * active) @ self.encoder
+    def through_features(
+        self, x: Float[Tensor, "batch pos d_in"], cotangent: Float[Tensor, "batch pos d_in"]
+    ) -> Float[Tensor, "batch pos d_in"]:
+        """What of a cotangent on the reconstruction comes back to x through all features, by autograd."""
         with torch.enable_grad():
             leaf = x.detach().requires_grad_()
             decoded = self.encode(leaf) @ self.decoder
-            (through,) = torch.autograd.grad(decoded, leaf, outer)
+            (through,) = torch.autograd.grad(decoded, leaf, cotangent)
         return through
 
     def weights_digest(self) -> str:

@@ -23,8 +23,16 @@ from circuit_atlas.cypher.store import Store
 from circuit_atlas.errors import DataError
 from circuit_atlas.ingest.accuracy import accuracy
 from circuit_atlas.ingest.active import active_features, mean_units_active
-from circuit_atlas.ingest.attribution import NodeAttribution, Subject, attribute_edges, attribute_nodes
-from circuit_atlas.ingest.batches import Batch, TokenExample, batches, demand_equal_length, tokenise
+from circuit_atlas.ingest.attribution import (
+    Fixed,
+    NodeAttribution,
+    Subject,
+    attribute_edges,
+    attribute_nodes,
+    by_input,
+)
+from circuit_atlas.ingest.baselines import MeanBaselines, inputs, zero_baselines
+from circuit_atlas.ingest.batches import Batch, TokenExample, batches, demand_equal_length, resample, tokenise
 from circuit_atlas.ingest.dictionary_files import Suite, load_suite
 from circuit_atlas.ingest.digests import digest_json
 from circuit_atlas.ingest.evidence import gather_evidence, token_text
@@ -35,6 +43,7 @@ from circuit_atlas.ingest.measurement import Circuit, measure
 from circuit_atlas.ingest.metrics import LogitDifference, Metric, NegativeLogit
 from circuit_atlas.ingest.selection import Shape, choose_nodes, taking_part
 from circuit_atlas.ingest.settings import DiscoverSettings
+from circuit_atlas.ingest.strongest_edges import exact_weights
 from circuit_atlas.progress import Reporter, Silent
 
 _NOT_IN_DIGEST = ("model", "dictionaries", "examples", "held_out", "batch_size", "device", "name")
@@ -114,6 +123,10 @@ def read_tokens(settings: DiscoverSettings, texts: tuple[list[Example], list[Exa
     """
     train, held = texts
     data = Data(tokenise(train, tokenizer), tokenise(held, tokenizer))
+    if settings.ablation == "patch" and data.train[0].patch is None:
+        raise DataError(f"{settings.examples} has single prompts, so there is no patch input; choose another ablation")
+    if settings.ablation == "resample":
+        data = Data(resample(data.train, settings.seed), data.held_out)
     if settings.positions == "keep":
         demand_equal_length(data.train + data.held_out)
     return data
@@ -165,10 +178,10 @@ def discover(
 def _find(settings: DiscoverSettings, loaded: Loaded, data: Data, reporter: Reporter) -> Findings:
     dictionaries, keep = loaded.suite.dictionaries, settings.positions == "keep"
     widths = {site: dictionary.d_sae for site, dictionary in dictionaries.items()}
-    metric: Metric = LogitDifference() if data.train[0].patch is not None else NegativeLogit()
+    metric: Metric = LogitDifference() if data.train[0].patch_answer is not None else NegativeLogit()
     subject = Subject(loaded.model, dictionaries, metric)
     train = batches(data.train, settings.batch_size, loaded.model.device)
-    attribution = attribute_nodes(subject, train, settings, reporter)
+    attribution = attribute_nodes(subject, train, settings, reporter, _fixed(settings, subject, train))
     shape = Shape(_items(train), max(len(e.clean) for e in data.train))
     nodes, node_floor = choose_nodes(
         attribution.effects, widths, shape, keep=keep, floor=settings.node_floor, most=settings.max_nodes
@@ -177,7 +190,9 @@ def _find(settings: DiscoverSettings, loaded: Loaded, data: Data, reporter: Repo
     if settings.selection == "per-example":
         parts = taking_part(attribution.effects, nodes, widths, shape, node_floor, keep=keep)
     units = {site: chosen.units for site, chosen in nodes.items()}
-    edges = attribute_edges(subject, train, attribution.outer, units, parts, reporter)
+    edges = attribute_edges(subject, train, attribution.states, units, parts, settings, reporter)
+    edge_floor = choose_edge_floor(edges, settings.edge_floor, settings.max_edges)
+    exact = exact_weights(subject, train, attribution.states, units, edges, edge_floor, settings, reporter)
     circuit = Circuit(
         nodes,
         {site: active_features(rows, widths[site], shape, keep=keep) for site, rows in attribution.effects.items()},
@@ -190,7 +205,6 @@ def _find(settings: DiscoverSettings, loaded: Loaded, data: Data, reporter: Repo
         measured = measure(subject, circuit, train, held, settings, reporter)
     digests = {site: dictionary.weights_digest() for site, dictionary in dictionaries.items()}
     model = {"id": keys.model_id(loaded.model.name), **loaded.model.describe()}
-    edge_floor = choose_edge_floor(edges, settings.edge_floor, settings.max_edges)
     facts = _Facts(
         node_floor=node_floor,
         edge_floor=edge_floor,
@@ -203,14 +217,15 @@ def _find(settings: DiscoverSettings, loaded: Loaded, data: Data, reporter: Repo
     return Findings(
         circuit=_circuit(settings, loaded, data, subject, attribution, facts),
         model=model,
-        task={"id": _task(settings), "kind": "contrastive" if data.train[0].patch is not None else "single"},
+        task={"id": _task(settings), "kind": "contrastive" if data.train[0].patch_answer is not None else "single"},
         suite=loaded.suite.name,
         dictionaries=dictionaries,
         sae_digests=digests,
         nodes=nodes,
         edges=edges,
+        exact=exact,
         edge_floor=edge_floor,
-        target_effect=_target_effect(attribution, shape),
+        target_effect=_target_effect(attribution, shape, _ablation(settings, data)),
         roles=_roles(data.train, loaded.model.tokenizer),
         evidence=gather_evidence(loaded.model, dictionaries, attribution.effects, nodes, data.train),
         candidates={s: active_features(rows, widths[s], shape, keep=False) for s, rows in attribution.effects.items()},
@@ -231,6 +246,24 @@ class _Facts:
     accuracy: float
 
 
+def _ablation(settings: DiscoverSettings, data: Data) -> str:
+    """What units are set to, `auto` resolved."""
+    if settings.ablation == "auto":
+        return "patch" if data.train[0].patch is not None else "zero"
+    return settings.ablation
+
+
+def _fixed(settings: DiscoverSettings, subject: Subject, train: Sequence[Batch]) -> Fixed:
+    """What units are set to where that is no input's value."""
+    if settings.ablation == "zero":
+        zeros = zero_baselines(subject.dictionaries, list(subject.dictionaries))
+        return lambda length: zeros
+    if settings.ablation == "mean":
+        sites = list(subject.dictionaries)
+        return MeanBaselines(subject.model, subject.dictionaries, sites, inputs(train)).of_length
+    return by_input
+
+
 def _items(train: Sequence[Batch]) -> torch.Tensor:
     """Item of each example, in the order of the data."""
     items = torch.zeros(sum(len(b.clean) for b in train), dtype=torch.long)
@@ -244,9 +277,9 @@ def _errors_an_example(examples: Sequence[TokenExample]) -> float:
     return sum(len(e.clean) for e in examples) / len(examples)
 
 
-def _target_effect(attribution: NodeAttribution, shape: Shape) -> float:
-    """Total effect; under zero ablation, the effects of the last site together."""
-    if attribution.metric_patch is not None:
+def _target_effect(attribution: NodeAttribution, shape: Shape, ablation: str) -> float:
+    """Total effect; where no input gives the other end, the effects of the last site together."""
+    if attribution.metric_patch is not None and ablation in ("patch", "resample"):
         return float((attribution.metric_patch - attribution.metric_clean).mean())
     last = max(attribution.effects)
     return float(attribution.effects[last].effect.sum()) / shape.examples
@@ -290,11 +323,12 @@ def _circuit(
         "metric_sign": subject.metric.sign,
         "method": settings.method,
         "steps": settings.steps if settings.method == "ig" else None,
-        "ablation": "zero" if patch is None else "patch",
+        "rule": settings.rule if settings.method == "ig" else None,
+        "ablation": _ablation(settings, data),
         "selection": settings.selection,
         "positions": settings.positions,
         "outer_gradient": settings.outer_gradient,
-        "jacobian": "clean",
+        "jacobian": settings.jacobian,
         "first_token": "kept: its units are nodes like any other, marked is_first_token",
         "node_floor": facts.node_floor,
         "edge_floor": facts.edge_floor,
@@ -345,7 +379,7 @@ def plan(settings: DiscoverSettings) -> Plan:
     texts = read_texts(settings)
     loaded = load(settings)
     data = read_tokens(settings, texts, loaded.model.tokenizer)
-    metric: Metric = LogitDifference() if data.train[0].patch is not None else NegativeLogit()
+    metric: Metric = LogitDifference() if data.train[0].patch_answer is not None else NegativeLogit()
     first = _first_batch(data.train, settings.batch_size)
     timed = batches(first, settings.batch_size, loaded.model.device)
     start = time.perf_counter()

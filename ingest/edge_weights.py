@@ -5,8 +5,8 @@ every site by a detached leaf; what autograd still connects is exactly the direc
 
 1. One clean forward pass with every site cut. The value of site k before its cut depends only on the leaves that reach
    it without passing another site; so does the metric.
-2. For each downstream site, one cotangent per downstream unit: (outer gradient · W_dec[i]) · grad f_i for a feature,
-   outer - Jᵀ outer for the error; one of ones for the target. Examples do not interact, so they share a slice.
+2. For each downstream site, one cotangent per downstream unit (`cotangents`); one of ones for the target. Examples do
+   not interact, so they share a slice.
 3. One batched vector-Jacobian product to all upstream leaves, G.
 4. Weight to an upstream feature: (G · W_dec[u]) · (f_patch - f_clean)_u; to the error: G · (error_patch - error_clean).
 """
@@ -22,10 +22,10 @@ from torch import Tensor
 
 from circuit_atlas.errors import AttributionError
 from circuit_atlas.ingest.batches import Batch
-from circuit_atlas.ingest.dictionary import SparseDictionary
+from circuit_atlas.ingest.changes import UnitChanges
+from circuit_atlas.ingest.cotangents import ActiveAt, Units, unit_cotangents
 from circuit_atlas.ingest.language_model import LanguageModel, Replace
-from circuit_atlas.ingest.metrics import Metric
-from circuit_atlas.ingest.node_effects import Ends
+from circuit_atlas.ingest.metrics import Metric, evaluate
 from circuit_atlas.ingest.sites import Site
 
 _SLICE_NUMBERS = 4_000_000
@@ -33,35 +33,8 @@ _SLICE_NUMBERS = 4_000_000
 
 
 @dataclass(frozen=True)
-class Units:
-    """The units of one site that take part.
-
-    Attributes:
-        unit: feature index; the error unit is `d_sae`.
-        position: token position of each; None: each stands for all positions, summed.
-        part: at which examples and positions each counts as a downstream end (selection per example); None: all.
-
-    """
-
-    unit: Int[Tensor, " unit"]
-    position: Int[Tensor, " unit"] | None = None
-    part: Bool[Tensor, "batch pos unit"] | None = None
-
-    def __len__(self) -> int:
-        """Count the units."""
-        return len(self.unit)
-
-    def where(self, shape: torch.Size) -> Bool[Tensor, "batch pos unit"]:
-        """At which examples and positions each unit counts, for activations of this shape."""
-        here = torch.ones(*shape[:2], len(self), dtype=torch.bool, device=self.unit.device)
-        if self.position is not None:
-            here &= torch.arange(shape[1], device=self.unit.device)[None, :, None] == self.position
-        return here if self.part is None else here & self.part
-
-
-@dataclass(frozen=True)
 class CutGraph:
-    """One clean forward pass with every site cut.
+    """One forward pass with every site cut.
 
     Attributes:
         leaves: the detached activation that stands at each site.
@@ -75,9 +48,9 @@ class CutGraph:
     metric: Float[Tensor, " batch"]
 
 
-def cut_graph(model: LanguageModel, metric: Metric, batch: Batch, ends: Ends) -> CutGraph:
-    """Run clean with the activation at every site replaced by a detached leaf of the same value."""
-    leaves = {site: x.clone().requires_grad_() for site, x in ends.clean.items()}
+def cut_graph(model: LanguageModel, metric: Metric, batch: Batch, values: Mapping[Site, Tensor]) -> CutGraph:
+    """Run with the activation at every site replaced by a detached leaf of the given value."""
+    leaves = {site: x.clone().requires_grad_() for site, x in values.items()}
     before: dict[Site, Tensor] = {}
 
     def cut(site: Site) -> Replace:
@@ -88,8 +61,7 @@ def cut_graph(model: LanguageModel, metric: Metric, batch: Batch, ends: Ends) ->
         return function
 
     with torch.enable_grad():
-        logits = model.run(batch.clean, {site: cut(site) for site in leaves})
-        value = metric(logits, batch)
+        value = evaluate(model, metric, batch, {site: cut(site) for site in leaves})
     return CutGraph(leaves, before, value)
 
 
@@ -97,52 +69,57 @@ def cut_graph(model: LanguageModel, metric: Metric, batch: Batch, ends: Ends) ->
 class _Upstream:
     """What turns a gradient at a site into weights to its units."""
 
+    changes: UnitChanges
     units: Units
-    is_error: Tensor
-    rows: Tensor
-    feature_change: Tensor
-    error_change: Tensor
+    is_error: Bool[Tensor, " unit"]
+    feature_change: Float[Tensor, "batch pos feature"]
 
     @classmethod
-    def at(cls, dictionary: SparseDictionary, units: Units, clean: Tensor, patch: Tensor, *, zero: bool) -> _Upstream:
-        with torch.no_grad():
-            f_clean = dictionary.encode(clean)
-            f_patch = torch.zeros_like(f_clean) if zero else dictionary.encode(patch)
-            e_clean = dictionary.error(clean, f_clean)
-            e_patch = torch.zeros_like(e_clean) if zero else dictionary.error(patch, f_patch)
-            is_error = units.unit == dictionary.d_sae
-            features = units.unit[~is_error]
-            change = (f_patch - f_clean)[..., features]
-        return cls(units, is_error, dictionary.decoder[features], change, e_patch - e_clean)
+    def of(cls, changes: UnitChanges, units: Units) -> _Upstream:
+        is_error = units.unit == changes.dictionary.d_sae
+        return cls(changes, units, is_error, changes.of(units.unit[~is_error]))
 
     def weights(self, gradient: Float[Tensor, "down batch pos d"]) -> Float[Tensor, "batch down up"]:
         """Effects through each upstream unit, summed over the positions it stands for."""
-        down, batch, length, _ = gradient.shape
-        found = gradient.new_zeros(batch, down, len(self.units))
-        position = self.units.position
-        for s in range(length):
-            here = torch.ones_like(self.is_error) if position is None else position == s
-            features, errors = here & ~self.is_error, here & self.is_error
-            among = here[~self.is_error]
-            at = gradient[:, :, s].transpose(0, 1)
-            if among.any():
-                found[:, :, features] += (at @ self.rows[among].T) * self.feature_change[:, None, s, among]
-            if errors.any():
-                found[:, :, errors] += (at * self.error_change[:, None, s]).sum(-1, keepdim=True)
+        found = gradient.new_zeros(gradient.shape[1], gradient.shape[0], len(self.units))
+        features, position = self.units.unit[~self.is_error], self.units.position
+        if len(features):
+            each = (gradient @ self.changes.dictionary.decoder[features].T) * self.feature_change
+            found[..., ~self.is_error] = _pick(each, None if position is None else position[~self.is_error])
+        if self.is_error.any():
+            each = (gradient * self.changes.error).sum(-1, keepdim=True)
+            each = each.expand(*each.shape[:-1], int(self.is_error.sum()))
+            found[..., self.is_error] = _pick(each, None if position is None else position[self.is_error])
         return found
+
+
+def _pick(
+    each: Float[Tensor, "down batch pos up"], position: Int[Tensor, " up"] | None
+) -> Float[Tensor, "batch down up"]:
+    """Value of each unit at its own position, or over all."""
+    if position is None:
+        return each.sum(2).transpose(0, 1)
+    column = torch.arange(len(position), device=position.device)
+    return each[:, :, position, column].transpose(0, 1)
 
 
 def edge_weights(
     graph: CutGraph,
-    dictionaries: Mapping[Site, SparseDictionary],
-    ends: Ends,
+    active: ActiveAt,
+    changes: Mapping[Site, UnitChanges],
     outer: Mapping[Site, Tensor],
     downstream: Mapping[Site, Units],
     upstream: Mapping[Site, Units],
-    *,
-    zero_patch: bool,
 ) -> Iterator[tuple[Site, Site | None, Float[Tensor, "batch down up"]]]:
     """Weights per example of all edges between the units, for each pair of directly connected sites.
+
+    Args:
+        graph: the cut graph, at the point where the Jacobian is wanted.
+        active: features active at that point.
+        changes: change of every unit from clean to the other end.
+        outer: gradient [batch, pos, d] of the metric at every site.
+        downstream: units that edges end in.
+        upstream: units that edges start from.
 
     Yields:
         (upstream site, downstream site or None for the target, weights [batch, down, up]).
@@ -152,18 +129,14 @@ def edge_weights(
 
     """
     sites = sorted(graph.leaves)
-    readers = {
-        site: _Upstream.at(dictionaries[site], units, ends.clean[site], ends.patch[site], zero=zero_patch)
-        for site, units in upstream.items()
-        if len(units)
-    }
+    readers = {site: _Upstream.of(changes[site], units) for site, units in upstream.items() if len(units)}
     for site in sites:
         units = downstream.get(site)
         earlier = [u for u in sites if u < site and u in readers]
         if units is None or not len(units) or not earlier or not graph.before[site].requires_grad:
             continue
-        x = ends.clean[site]
-        cotangents = dictionaries[site].unit_gradients(x, units.unit, outer[site], units.where(x.shape))
+        x = graph.leaves[site].detach()
+        cotangents = unit_cotangents(changes[site].dictionary, x, active[site], units, outer[site])
         for up, gradient in _products(graph, graph.before[site], cotangents, earlier):
             yield up, site, _finite(readers[up].weights(gradient), up, site)
     ones = torch.ones_like(graph.metric)[None]

@@ -34,6 +34,7 @@ class Findings:
         sae_digests: digest of each dictionary's weights.
         nodes: the chosen nodes.
         edges: mean weights for each pair of sites (downstream None: the target).
+        exact: exact effects of the edges that were measured by intervention, NaN for the others.
         edge_floor: smallest absolute weight stored, exclusive.
         target_effect: total effect on the metric.
         roles: name of each position, or None.
@@ -52,6 +53,7 @@ class Findings:
     sae_digests: Mapping[Site, str]
     nodes: Mapping[Site, SiteNodes]
     edges: Mapping[tuple[Site, Site | None], PairWeights]
+    exact: Mapping[tuple[Site, Site | None], Tensor]
     edge_floor: float
     target_effect: float
     roles: Sequence[str | None]
@@ -218,8 +220,11 @@ def _edges(found: Findings) -> list[Row]:
     for (up, down), pair in found.edges.items():
         at_down, at_up = torch.nonzero(pair.weight.abs() > found.edge_floor, as_tuple=True)
         weights, errors = pair.weight[at_down, at_up].tolist(), pair.standard_error[at_down, at_up].tolist()
-        for d, u, weight, error in zip(at_down.tolist(), at_up.tolist(), weights, errors, strict=True):
-            rows.append({"from": names[up][u], "to": names[down][d], "weight": weight, "weight_se": _number(error)})
+        measured = found.exact.get((up, down))
+        exact = [math.nan] * len(weights) if measured is None else measured[at_down, at_up].tolist()
+        for d, u, weight, error, by_hand in zip(at_down.tolist(), at_up.tolist(), weights, errors, exact, strict=True):
+            told = {"weight": weight, "weight_se": _number(error), "exact_weight": _number(by_hand)}
+            rows.append({"from": names[up][u], "to": names[down][d], **told})
     return rows
 
 

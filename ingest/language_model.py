@@ -8,6 +8,7 @@ import logging
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from torch import Tensor
 
 from circuit_atlas.errors import ModelError
 from circuit_atlas.ingest.digests import digest_json, digest_tensors
-from circuit_atlas.ingest.sites import Site
+from circuit_atlas.ingest.sites import COMPONENTS, Site
 
 _TOKENIZER_FILES = (
     "tokenizer.json",
@@ -78,29 +79,101 @@ class LanguageModel:
         return device
 
     def run(
-        self, tokens: Int[Tensor, "batch pos"], replace: Mapping[Site, Replace] | None = None
+        self,
+        tokens: Int[Tensor, "batch pos"],
+        replace: Mapping[Site, Replace] | None = None,
+        *,
+        start: Start | None = None,
+        last: bool = False,
     ) -> Float[Tensor, "batch pos d_vocab"]:
-        """Logits, with the activation at each site of `replace` passed through its function."""
+        """Logits, with the activation at each site of `replace` passed through its function.
+
+        Args:
+            tokens: token ids.
+            replace: functions of the activations at some sites.
+            start: where to begin; blocks before it are not run.
+            last: whether only the last position's logits are wanted; the others are not computed.
+
+        """
         hooks = [(site.hook_name, _hook(function)) for site, function in (replace or {}).items()]
-        logits: Tensor = self.bridge.run_with_hooks(tokens, return_type="logits", fwd_hooks=hooks)
+        if last:
+            hooks.append(("unembed.hook_in", _last_position))
+        with self._begun(start):
+            logits: Tensor = self.bridge.run_with_hooks(tokens, return_type="logits", fwd_hooks=hooks)
         return logits
+
+    def run_from(
+        self,
+        tokens: Int[Tensor, "batch pos"],
+        site: Site,
+        x: Float[Tensor, "batch pos d"],
+        entry: Float[Tensor, "batch pos d"] | None,
+        *,
+        last: bool = False,
+    ) -> Float[Tensor, "batch pos d_vocab"]:
+        """Logits with the activation at one site set to x, running only what comes after it.
+
+        `entry` is the stream as it enters the site's block on these tokens; None: the model runs from its start.
+        """
+        if site.component == "resid" and self.can_skip:
+            return self.run(tokens, start=Start(site.layer + 1, x), last=last)
+        start = Start(site.layer, entry) if entry is not None and site.layer > 0 and self.can_skip else None
+        return self.run(tokens, {site: lambda _: x}, start=start, last=last)
+
+    @contextlib.contextmanager
+    def _begun(self, start: Start | None) -> Iterator[None]:
+        """Let the blocks before the start hand on what they get, and the last of them the stream of the start."""
+        skipped = [] if start is None else list(self.bridge.blocks)[: start.layer]
+        try:
+            for block in skipped:
+                last = block is skipped[-1]
+                object.__setattr__(block, "forward", _pass_on if not last else _give(start.stream if start else None))
+            yield
+        finally:
+            for block in skipped:
+                object.__delattr__(block, "forward")
+
+    @cached_property
+    def can_skip(self) -> bool:
+        """Whether a run begun at a later block equals the whole run: tried once, on two tokens."""
+        tokens = torch.tensor([[1, 2]], device=self.device)
+        middle = self.n_layers // 2
+        site = Site(middle, COMPONENTS.index("resid"))
+        try:
+            with torch.no_grad():
+                stream = self.activations(tokens, [site])[site]
+                return torch.equal(self.run(tokens), self.run(tokens, start=Start(middle + 1, stream)))
+        except (TypeError, ValueError, RuntimeError, AttributeError):
+            return False
 
     def activations(self, tokens: Int[Tensor, "batch pos"], sites: Sequence[Site]) -> dict[Site, Tensor]:
         """Activations [batch, pos, d] at each site, detached."""
-        found: dict[Site, Tensor] = {}
-
-        def keep(site: Site) -> Replace:
-            def function(x: Tensor) -> Tensor:
-                found[site] = x.detach()
-                return x
-
-            return function
-
-        with torch.no_grad():
-            self.run(tokens, {site: keep(site) for site in sites})
-        missing = [site.name for site in sites if site not in found]
+        found = self._captured(tokens, [site.hook_name for site in sites])
+        missing = [site.name for site in sites if site.hook_name not in found]
         if missing:
             raise ModelError(f"{self.name} never computes the site {missing[0]}; has it {self.n_layers} layers?")
+        return {site: found[site.hook_name] for site in sites}
+
+    def entries(self, tokens: Int[Tensor, "batch pos"], layers: Sequence[int]) -> dict[int, Tensor]:
+        """Stream [batch, pos, d] as it enters some blocks, detached."""
+        found = self._captured(tokens, [f"blocks.{layer}.hook_in" for layer in layers]) if layers else {}
+        return {layer: found[f"blocks.{layer}.hook_in"] for layer in layers}
+
+    def _captured(self, tokens: Tensor, hook_names: Sequence[str]) -> dict[str, Tensor]:
+        found: dict[str, Tensor] = {}
+
+        def keep(name: str) -> Callable[..., Tensor]:
+            def function(x: Tensor) -> Tensor:
+                found[name] = x.detach()
+                return x
+
+            return _hook(function)
+
+        hooks = [(name, keep(name)) for name in hook_names]
+        with torch.no_grad():
+            self.bridge.run_with_hooks(
+                tokens, return_type="logits", fwd_hooks=[*hooks, ("unembed.hook_in", _last_position)]
+            )
         return found
 
     def unembedding(self) -> Float[Tensor, "d_vocab d_model"]:
@@ -120,6 +193,26 @@ class LanguageModel:
             "weights_digest": digest_tensors(self.bridge.original_model.state_dict().items()),
             "tokenizer_digest": None if self.tokenizer is None else digest_json(self.tokenizer.get_vocab()),
         }
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where a run begins: the stream as it enters block `layer` (the number of blocks: as it leaves the last)."""
+
+    layer: int
+    stream: Float[Tensor, "batch pos d"]
+
+
+def _pass_on(stream: Tensor, *_: object, **__: object) -> Tensor:
+    return stream
+
+
+def _give(stream: Tensor | None) -> Callable[..., Tensor | None]:
+    return lambda *_, **__: stream
+
+
+def _last_position(x: Tensor, hook: object) -> Tensor:
+    return x[:, -1:]
 
 
 def _hook(function: Replace) -> Callable[..., Tensor]:

@@ -14,10 +14,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from circuit_atlas.ingest.ablation import Baseline, NodeSet, ablated_sites, mean_baselines, run_ablated
+from circuit_atlas.ingest.ablation import NodeSet, ablated_sites, run_ablated
 from circuit_atlas.ingest.active import ActiveFeatures
 from circuit_atlas.ingest.attribution import Subject
+from circuit_atlas.ingest.baselines import MeanBaselines, inputs
 from circuit_atlas.ingest.batches import Batch
+from circuit_atlas.ingest.metrics import evaluate
 from circuit_atlas.ingest.selection import SiteNodes
 from circuit_atlas.ingest.settings import DiscoverSettings
 from circuit_atlas.ingest.sites import Site
@@ -61,7 +63,13 @@ def measure(
     thresholds = _thresholds(circuit, sites, settings.measure_thresholds)
     runs = _runs(subject, circuit, sites, thresholds, settings)
     with reporter.task("faithfulness", len(held_out)) as advance:
-        metrics = _run_all(subject, held_out, [run.kept for run in runs], _Baselines(subject, sites, train), advance)
+        metrics = _run_all(
+            subject,
+            held_out,
+            [run.kept for run in runs],
+            MeanBaselines(subject.model, subject.dictionaries, sites, inputs(train)),
+            advance,
+        )
         full = _full(subject, held_out)
     common = {
         "n_active": sum(circuit.n_active[site] for site in sites),
@@ -156,27 +164,8 @@ def random_circuit(circuit: Circuit, kept: NodeSet, seed: int) -> dict[Site, Ten
     return found
 
 
-class _Baselines:
-    """Means over the clean and patch inputs of the training batches that are as long as the batch to be ablated.
-
-    Templates of one length share their roles, so a mean at one position is a mean of one thing; where no training input
-    is as long, the means are over all that reach the position.
-    """
-
-    def __init__(self, subject: Subject, sites: Sequence[Site], train: Sequence[Batch]) -> None:
-        self._subject, self._sites = subject, sites
-        self._tokens = [t for batch in train for t in (batch.clean, batch.patch) if t is not None]
-        self._found: dict[int, dict[Site, Baseline]] = {}
-
-    def of_length(self, length: int) -> dict[Site, Baseline]:
-        if length not in self._found:
-            alike = [t for t in self._tokens if t.shape[1] == length] or self._tokens
-            self._found[length] = mean_baselines(self._subject, self._sites, alike, length)
-        return self._found[length]
-
-
 def _run_all(
-    subject: Subject, batches: Sequence[Batch], sets: Sequence[NodeSet], baselines: _Baselines, advance: Advance
+    subject: Subject, batches: Sequence[Batch], sets: Sequence[NodeSet], baselines: MeanBaselines, advance: Advance
 ) -> Tensor:
     found = torch.zeros(len(sets), sum(len(b.clean) for b in batches))
     for batch in batches:
@@ -190,7 +179,7 @@ def _full(subject: Subject, batches: Sequence[Batch]) -> Tensor:
     found = torch.zeros(sum(len(b.clean) for b in batches))
     with torch.no_grad():
         for batch in batches:
-            found[batch.indices.cpu()] = subject.metric(subject.model.run(batch.clean), batch).float().cpu()
+            found[batch.indices.cpu()] = evaluate(subject.model, subject.metric, batch).float().cpu()
     return found
 
 

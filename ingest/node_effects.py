@@ -1,39 +1,38 @@
-"""Indirect effects of every unit at every site: attribution patching and integrated gradients.
+"""Indirect effects of every unit at every site: exact, by attribution patching, by integrated gradients.
 
-Source: Marks et al. (ICLR 2025), section 2, Eqs. 2-4. Both rest on identity 1 (docs/method.md): interpolating a site's
-features and error is interpolating its activation x, so the *plain* model is run and the dictionary is read once.
+Source: Marks et al. (ICLR 2025), section 2, Eqs. 2-4. The approximations rest on identity 1 (docs/method.md):
+interpolating a site's features and error is interpolating its activation x, so the *plain* model is run and the
+dictionary is read once.
 
 1. Run clean and patch; keep x at every site.
 2. Mean gradient g of the metric with respect to x: at clean (`atp`), or over a path from clean to patch (`ig`; one site
    at a time, all others computing).
 3. Effect of feature i: (f_patch - f_clean)_i · (g · W_dec[i]); of the error: g · (error_patch - error_clean).
 
-Only units active in clean or patch can have an effect; only these are kept.
+`exact` instead sets each unit by itself to its value at the other end and runs the rest of the model.
+Only units active at either end can have an effect; only these are kept.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Literal
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from circuit_atlas.errors import AttributionError
 from circuit_atlas.ingest.batches import Batch
-from circuit_atlas.ingest.dictionary import SparseDictionary
+from circuit_atlas.ingest.changes import Ends, UnitChanges
 from circuit_atlas.ingest.language_model import LanguageModel, Replace
-from circuit_atlas.ingest.metrics import Metric
+from circuit_atlas.ingest.metrics import Metric, evaluate, evaluate_from
 from circuit_atlas.ingest.sites import Site
 
-
-@dataclass(frozen=True)
-class Ends:
-    """Activations [batch, pos, d] of one batch at every site, at both ends of the path from clean to patch."""
-
-    clean: Mapping[Site, Tensor]
-    patch: Mapping[Site, Tensor]
+Rule = Literal["left", "midpoint", "gauss-legendre"]
+"""Where on the path from clean (0) to patch (1) integrated gradients are taken."""
 
 
 @dataclass(frozen=True)
@@ -65,15 +64,6 @@ class UnitEffects:
         return UnitEffects(*(torch.cat([getattr(part, name) for part in rows]) for name in names))
 
 
-def run_ends(model: LanguageModel, dictionaries: Mapping[Site, SparseDictionary], batch: Batch) -> Ends:
-    """Activations at both ends; where there is no patch input, features and error are zero: x = b_dec."""
-    sites = list(dictionaries)
-    clean = model.activations(batch.clean, sites)
-    if batch.patch is not None:
-        return Ends(clean, model.activations(batch.patch, sites))
-    return Ends(clean, {site: dictionaries[site].bias.to(x).expand_as(x) for site, x in clean.items()})
-
-
 def clean_gradients(model: LanguageModel, metric: Metric, batch: Batch, ends: Ends) -> dict[Site, Tensor]:
     """Gradient [batch, pos, d] of the metric with respect to every site at clean, from one backward pass."""
     leaves: dict[Site, Tensor] = {}
@@ -85,8 +75,7 @@ def clean_gradients(model: LanguageModel, metric: Metric, batch: Batch, ends: En
 
     taps = {site: tap(site) for site in ends.clean}
     with torch.enable_grad():
-        logits = model.run(batch.clean, {site: _added(leaf) for site, leaf in taps.items()})
-        total = metric(logits, batch).sum()
+        total = evaluate(model, metric, batch, {site: _added(leaf) for site, leaf in taps.items()}).sum()
         gradients = torch.autograd.grad(total, list(leaves.values()))
     return dict(zip(leaves, gradients, strict=True))
 
@@ -95,64 +84,85 @@ def _added(leaf: Tensor) -> Replace:
     return lambda x: x + leaf
 
 
-def _instead(leaf: Tensor) -> Replace:
-    return lambda x: leaf
+def path_points(rule: Rule, steps: int) -> tuple[list[float], list[float]]:
+    """Points on [0, 1] and their weights, which sum to 1.
+
+    `left` is 0, 1/N, …, (N-1)/N, as the published code; the paper's Eq. 4 has the right ends. `midpoint` and
+    `gauss-legendre` come nearer to the integral with as many steps.
+    """
+    if rule == "gauss-legendre":
+        points, weights = np.polynomial.legendre.leggauss(steps)
+        return ((points + 1) / 2).tolist(), (weights / 2).tolist()
+    shift = 0.5 if rule == "midpoint" else 0.0
+    return [(k + shift) / steps for k in range(steps)], [1 / steps] * steps
 
 
 def path_gradients(
-    model: LanguageModel, metric: Metric, batch: Batch, ends: Ends, steps: int, rows: int
+    model: LanguageModel, metric: Metric, batch: Batch, ends: Ends, steps: int, rows: int, rule: Rule = "left"
 ) -> dict[Site, Tensor]:
-    """Mean gradient over α = 0, 1/N, …, (N-1)/N at (1-α)·clean + α·patch, one site at a time, others computing.
+    """Mean gradient over the points of a rule at (1-α)·clean + α·patch, one site at a time, all others computing.
 
-    This grid has the clean end, as the published code; the paper's Eq. 4 has the patch end. `rows` is the most
-    sequences to run at once.
+    `rows` is the most sequences to run at once.
     """
-    alphas = torch.arange(steps, device=batch.clean.device) / steps
+    device = batch.clean.device
+    points, weights = (torch.tensor(v, device=device) for v in path_points(rule, steps))
     together = max(1, rows // len(batch.clean))
     found: dict[Site, Tensor] = {}
     for site, clean in ends.clean.items():
-        total = torch.zeros_like(clean)
-        for some in alphas.split(together):
-            weight = some.to(clean).view(-1, 1, 1, 1)
-            leaf = ((1 - weight) * clean + weight * ends.patch[site]).flatten(0, 1).requires_grad_()
+        total, entry = torch.zeros_like(clean), ends.entry(site)
+        for some, weight in zip(points.split(together), weights.split(together), strict=True):
+            alpha = some.to(clean).view(-1, 1, 1, 1)
+            leaf = ((1 - alpha) * clean + alpha * ends.patch[site]).flatten(0, 1).requires_grad_()
             several = batch.repeat(len(some))
             with torch.enable_grad():
-                value = metric(model.run(several.clean, {site: _instead(leaf)}), several).sum()
+                value = evaluate_from(
+                    model, metric, several, site, leaf, None if entry is None else entry.repeat(len(some), 1, 1)
+                ).sum()
                 (gradient,) = torch.autograd.grad(value, leaf)
-            total += gradient.view(len(some), *clean.shape).sum(0)
-        found[site] = total / steps
+            total += torch.einsum("k,kbsd->bsd", weight.to(clean), gradient.view(len(some), *clean.shape))
+        found[site] = total
     return found
 
 
-def unit_effects(
-    dictionary: SparseDictionary, batch: Batch, clean: Tensor, patch: Tensor, gradient: Tensor, *, zero_patch: bool
-) -> UnitEffects:
-    """Read the effects of one site's units off the mean gradient [batch, pos, d].
+def unit_effects(changes: UnitChanges, batch: Batch, gradient: Float[Tensor, "batch pos d_in"]) -> UnitEffects:
+    """Read the effects of one site's units off the mean gradient.
 
     Raises:
         AttributionError: an effect is not a number; the site is named.
 
     """
+    return _effects(changes, batch, changes.along(gradient))
+
+
+def exact_effects(
+    model: LanguageModel, metric: Metric, batch: Batch, ends: Ends, changes: UnitChanges, rows: int
+) -> UnitEffects:
+    """Set each unit of one site by itself to its other end, let the rest compute, and take the change of the metric.
+
+    `rows` is the most sequences to run at once.
+
+    Raises:
+        AttributionError: an effect is not a number; the site is named.
+
+    """
+    found, site = [], changes.dictionary.site
     with torch.no_grad():
-        f_clean = dictionary.encode(clean)
-        f_patch = torch.zeros_like(f_clean) if zero_patch else dictionary.encode(patch)
-        e_clean = dictionary.error(clean, f_clean)
-        e_patch = torch.zeros_like(e_clean) if zero_patch else dictionary.error(patch, f_patch)
-        b, s, unit = torch.nonzero((f_clean != 0) | (f_patch != 0), as_tuple=True)
-        f_c, f_p = f_clean[b, s, unit], f_patch[b, s, unit]
-        effect = (f_p - f_c) * (gradient[b, s] * dictionary.decoder[unit]).sum(-1)
-        e_b, e_s = (index.flatten() for index in torch.meshgrid(*map(torch.arange, clean.shape[:2]), indexing="ij"))
-        rows = UnitEffects(
-            example=batch.indices[torch.cat([b, e_b.to(b)])],
-            position=torch.cat([s, e_s.to(s)]),
-            unit=torch.cat([unit, torch.full_like(e_b.to(b), dictionary.d_sae)]),
-            effect=torch.cat([effect, (gradient * (e_patch - e_clean)).sum(-1).flatten()]),
-            clean=torch.cat([f_c, e_clean.norm(dim=-1).flatten()]),
-            patch=torch.cat([f_p, e_patch.norm(dim=-1).flatten()]),
-        )
-    if not torch.isfinite(rows.effect).all():
+        before, entry = evaluate(model, metric, batch), ends.entry(site)
+        for some in changes.slices(rows):
+            example, position = changes.example[some], changes.position[some]
+            x = ends.clean[site][example]
+            x[torch.arange(len(x), device=x.device), position] += changes.directions(some)
+            several = batch.take(example)
+            after = evaluate_from(model, metric, several, site, x, None if entry is None else entry[example])
+            found.append(after - before[example])
+    return _effects(changes, batch, torch.cat(found))
+
+
+def _effects(changes: UnitChanges, batch: Batch, effect: Tensor) -> UnitEffects:
+    if not torch.isfinite(effect).all():
         raise AttributionError(
-            f"effects at {dictionary.site.name} are not finite (NaN or infinity); "
+            f"effects at {changes.dictionary.site.name} are not finite (NaN or infinity); "
             "the model's weights or activations overflow: check the checkpoint and the number type"
         )
-    return rows
+    example = batch.indices[changes.example]
+    return UnitEffects(example, changes.position, changes.unit, effect, changes.clean, changes.patch)

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from circuit_atlas.ingest.edge_weights import Units
+from circuit_atlas.ingest.cotangents import Units
 from circuit_atlas.ingest.moments import ItemMoments
 from circuit_atlas.ingest.node_effects import UnitEffects
 from circuit_atlas.ingest.sites import Site

@@ -14,6 +14,9 @@ from circuit_atlas.errors import SettingsError
 _NOT_NEGATIVE = (
     "n_examples",
     "n_held_out",
+    "exact_edges",
+    "exact_sample",
+    "exact_examples",
     "node_floor",
     "edge_floor",
     "measure_thresholds",
@@ -55,11 +58,14 @@ class DiscoverSettings:
     n_held_out: int = 64
     """Most held-out examples to measure on, sampled with `seed`; 0: all."""
 
-    method: Literal["atp", "ig"] = "ig"
-    """Node effects: attribution patching, or integrated gradients."""
+    method: Literal["atp", "ig", "exact"] = "ig"
+    """Node effects: attribution patching, integrated gradients, or each unit patched by itself."""
 
     steps: int = 10
-    """Steps of `ig` (the grid has the clean end: 0, 1/N, …, (N-1)/N)."""
+    """Steps of `ig`."""
+
+    rule: Literal["left", "midpoint", "gauss-legendre"] = "left"
+    """Points of `ig`: left is 0, 1/N, …, (N-1)/N, as the published code; the others are nearer to the integral."""
 
     positions: Literal["keep", "sum"] = "keep"
     """A node per token position (all examples equally long), or one node for all."""
@@ -69,6 +75,22 @@ class DiscoverSettings:
 
     outer_gradient: Literal["clean", "ig"] = "clean"
     """Gradient of the metric at the downstream end of an edge."""
+
+    jacobian: Literal["clean", "patch", "path"] = "clean"
+    """Where the direct dependence between two nodes is taken: on clean, on patch, or averaged on the way."""
+
+    ablation: Literal["auto", "patch", "zero", "mean", "resample"] = "auto"
+    """What a unit is set to: its value on the patch input, zero, its mean over the data, or its value on another
+    example; auto: patch for pairs, zero for single prompts."""
+
+    exact_edges: int = 0
+    """How many of the strongest edges are also measured by intervention."""
+
+    exact_sample: int = 0
+    """How many edges drawn from the other stored ones are also measured by intervention."""
+
+    exact_examples: int = 0
+    """Examples that exact effects of edges are averaged over, the first of the data; 0: all."""
 
     node_floor: float = 0.0
     """Absolute effect from which a node is stored (units of the metric); 0: chosen so that `max_nodes` remain."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,11 @@ K = 16
 """Features active on one token."""
 
 _BATCH = 1024
-_WIDTHS = {"embed": 256, "attn": 192, "mlp": 320, "resid": 320}
-"""Features a dictionary; attention writes into the fewest dimensions, and wider ones die there."""
+_WIDTHS = {"embed": 256, "attn": 256, "mlp": 384, "resid": 384}
+"""Features a dictionary when training begins."""
+
+_LEAST_FREQUENCY = 1e-4
+"""Share of tokens on which a feature must fire to be kept."""
 
 
 def all_sites(n_layers: int) -> list[Site]:
@@ -47,7 +51,9 @@ def train_dictionaries(model: LanguageModel, folder: Path, seed: int, steps: int
     with reporter.task("training the dictionaries", len(sites)) as advance:
         for site in sites:
             torch.manual_seed(seed)
-            _train_one(site, activations.pop(site), steps).save_inference_model(folder / site.name)
+            x = activations.pop(site)
+            _train_one(site, x, steps).save_inference_model(folder / site.name)
+            _drop_dead(folder / site.name, x)
             advance(1)
 
 
@@ -87,3 +93,23 @@ def _draws(x: Float[Tensor, "token d_model"]) -> Iterator[Float[Tensor, "batch d
     generator = torch.Generator().manual_seed(0)
     while True:
         yield x[torch.randint(len(x), (_BATCH,), generator=generator)]
+
+
+def _drop_dead(folder: Path, x: Float[Tensor, "token d_model"]) -> None:
+    """Leave out of a saved dictionary what (almost) never fires on the data: it can be part of no circuit."""
+    from sae_lens import SAE
+
+    trained = SAE.load_from_disk(folder)
+    with torch.no_grad():
+        fired = sum((trained.encode(some) != 0).sum(0) for some in x.split(8192))
+    alive = torch.as_tensor(fired) > _LEAST_FREQUENCY * len(x)
+    kept = type(trained)(dataclasses.replace(trained.cfg, d_sae=int(alive.sum())))
+    kept.load_state_dict(
+        {
+            "W_enc": trained.W_enc.data[:, alive].contiguous(),
+            "b_enc": trained.b_enc.data[alive],
+            "W_dec": trained.W_dec.data[alive],
+            "b_dec": trained.b_dec.data,
+        }
+    )
+    kept.save_model(folder)

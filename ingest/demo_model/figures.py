@@ -94,7 +94,7 @@ def _reconstruct(dictionary: SparseDictionary) -> Replace:
 
 def dictionary_figures(model: LanguageModel, dictionaries: Sequence[SparseDictionary]) -> dict[str, dict[str, float]]:
     """For each site L0, the share of dead features and of cross-entropy recovered, on fresh text of the grammar."""
-    texts = list(corpus.batches(model.tokenizer, _TEXT_SEED, 100, 4))
+    texts = list(corpus.batches(model.tokenizer, _TEXT_SEED, 250, 16))
     plain = _cross_entropy(model, texts, {})
     found = {}
     for dictionary in dictionaries:

@@ -8,7 +8,8 @@ _HEAD = """# Model card: the demo model of Circuit Atlas
 
 A Llama of 3 layers, width 128 and 4 heads with a word-level vocabulary, trained on text of a seeded grammar
 (`ingest/demo_model/grammar`), and a SAELens TopK dictionary (k = 16) at embed, attn, mlp and resid of every layer,
-trained with the trainer of SAELens on the model's activations on that text. It is for trying circuits on, not for
+trained with the trainer of SAELens on the model's activations on that text; features that fire on fewer than one in
+ten thousand tokens were then dropped. It is for trying circuits on, not for
 language.
 
 Made with `make demo-model`; the figures below are `figures.json`, which

@@ -68,7 +68,7 @@ def test_half_a_pair_is_refused(tmp_path: Path) -> None:
     [
         ("{", "line 2: not JSON (Expecting property name enclosed in double quotes at column 2)"),
         ("3", "line 2: a JSON object is expected, not int"),
-        (single(answer=7), "line 2: 'clean_answer' is missing or not a text"),
+        (single(clean_answer=7), "line 2: 'clean_answer' is missing or not a text"),
         (single(prefix=""), "line 2: 'clean_prefix' is missing or not a text"),
         (single(roles="subject"), "line 2: 'roles' must be a list of texts, one a token"),
     ],

@@ -17,7 +17,7 @@ from tests.fixtures_folder import fixtures, needs_fixtures
 def test_effects_edges_and_ablation_equal_the_published_ones() -> None:
     figures = compare(open_golden(fixtures() / "golden" / "neox"))
 
-    assert len(figures) == 10
+    assert len(figures) == 13
     assert [f"{f.name}: {f.value}" for f in figures if not f.holds] == []
 
 

@@ -12,8 +12,10 @@ from torch import Tensor
 from bench import literal
 from circuit_atlas.ingest.attribution import Subject
 from circuit_atlas.ingest.batches import Batch
-from circuit_atlas.ingest.edge_weights import Units, cut_graph, edge_weights
-from circuit_atlas.ingest.node_effects import clean_gradients, path_gradients, run_ends, unit_effects
+from circuit_atlas.ingest.changes import run_ends, unit_changes
+from circuit_atlas.ingest.cotangents import ActiveRows, Units
+from circuit_atlas.ingest.edge_weights import cut_graph, edge_weights
+from circuit_atlas.ingest.node_effects import clean_gradients, path_gradients, unit_effects
 from circuit_atlas.ingest.sites import Site, site_from_name
 from tests.ingest.tiny import D_SAE, make_batch, make_subject
 
@@ -37,8 +39,7 @@ def dense_effects(subject: Subject, batch: Batch, method: str, steps: int = 4) -
         gradients = path_gradients(subject.model, subject.metric, batch, ends, steps, rows=6)
     found = {}
     for site, dictionary in subject.dictionaries.items():
-        zero = batch.patch is None
-        rows = unit_effects(dictionary, batch, ends.clean[site], ends.patch[site], gradients[site], zero_patch=zero)
+        rows = unit_effects(unit_changes(dictionary, ends), batch, gradients[site])
         dense = torch.zeros(*batch.clean.shape, D_SAE + 1)
         dense[rows.example, rows.position, rows.unit] = rows.effect
         found[site] = dense
@@ -70,10 +71,12 @@ def test_edge_weights_are_those_of_the_definition(tmp_path: Path, family: str, k
     length = batch.clean.shape[1]
     every = Units(torch.arange(D_SAE + 1).repeat(length), torch.arange(length).repeat_interleave(D_SAE + 1))
     units = dict.fromkeys(subject.dictionaries, every)
-    graph = cut_graph(subject.model, subject.metric, batch, ends)
+    graph = cut_graph(subject.model, subject.metric, batch, ends.clean)
+    changes = {site: unit_changes(dictionary, ends) for site, dictionary in subject.dictionaries.items()}
+    active = {site: ActiveRows.on_clean(change) for site, change in changes.items()}
     found = {
         (up.name, down.name): weights.view(len(batch.clean), length, D_SAE + 1, length, D_SAE + 1)
-        for up, down, weights in edge_weights(graph, subject.dictionaries, ends, outer, units, units, zero_patch=False)
+        for up, down, weights in edge_weights(graph, active, changes, outer, units, units)
         if down is not None
     }
 

@@ -22,15 +22,8 @@ WIDTHS = {EMBED: D_SAE, RESID: D_SAE}
 
 def effects(*rows: tuple[int, int, int, float, float]) -> UnitEffects:
     """Rows of (example, position, unit, effect, activation on clean)."""
-    example, position, unit, effect, clean = zip(*rows, strict=True)
-    return UnitEffects(
-        example=torch.tensor(example),
-        position=torch.tensor(position),
-        unit=torch.tensor(unit),
-        effect=torch.tensor(effect),
-        clean=torch.tensor(clean),
-        patch=torch.zeros(len(rows)),
-    )
+    example, position, unit, effect, clean = map(torch.tensor, zip(*rows, strict=True))
+    return UnitEffects(example, position, unit, effect, clean, torch.zeros(len(rows)))
 
 
 FOUND = {

@@ -1,0 +1,172 @@
+"""How the units of a site change from the clean input to the other end: one row for each that can have an effect.
+
+Only features active at either end change, a small share of a dictionary, so rows are gathered and arrays of
+[batch, pos, d_sae] live for one slice of tokens at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from circuit_atlas.ingest.baselines import Baseline, zero_baselines
+from circuit_atlas.ingest.batches import Batch
+from circuit_atlas.ingest.dictionary import SparseDictionary
+from circuit_atlas.ingest.language_model import LanguageModel
+from circuit_atlas.ingest.sites import COMPONENTS, Site
+
+_SLICE_NUMBERS = 8_000_000
+"""Most numbers in one slice of dense activations, or of gathered decoder rows."""
+
+
+@dataclass(frozen=True)
+class Ends:
+    """Activations [batch, pos, d] of one batch at every site, at both ends of the path from clean to patch.
+
+    Attributes:
+        clean: on the clean input.
+        patch: at the other end.
+        fixed: features and error of the other end where these are not what the dictionaries say of `patch`: under zero
+            and mean ablation, which set the units and not the activation.
+        entries: stream as it enters blocks on the clean input, where no site holds it.
+
+    """
+
+    clean: Mapping[Site, Tensor]
+    patch: Mapping[Site, Tensor]
+    fixed: Mapping[Site, Baseline] | None = None
+    entries: Mapping[int, Tensor] = field(default_factory=dict)
+
+    def entry(self, site: Site) -> Tensor | None:
+        """Stream [batch, pos, d] as it enters the block of a site on the clean input."""
+        before = Site(site.layer - 1, COMPONENTS.index("resid"))
+        return self.clean[before] if before in self.clean else self.entries.get(site.layer)
+
+
+def run_ends(
+    model: LanguageModel,
+    dictionaries: Mapping[Site, SparseDictionary],
+    batch: Batch,
+    fixed: Mapping[Site, Baseline] | None = None,
+) -> Ends:
+    """Activations at both ends; without patch input nor `fixed` values, the other end has every unit at zero."""
+    sites = list(dictionaries)
+    clean = model.activations(batch.clean, sites)
+    resid = COMPONENTS.index("resid")
+    bare = {s.layer for s in sites if s.layer > 0 and s.rank != resid and Site(s.layer - 1, resid) not in clean}
+    entries = model.entries(batch.clean, sorted(bare))
+    if fixed is None and batch.patch is not None:
+        return Ends(clean, model.activations(batch.patch, sites), entries=entries)
+    fixed = fixed or zero_baselines(dictionaries, sites)
+    length = batch.clean.shape[1]
+    patch = {site: fixed[site].decoded(dictionaries[site])[:length].to(x).expand_as(x) for site, x in clean.items()}
+    return Ends(clean, patch, fixed, entries)
+
+
+@dataclass(frozen=True)
+class UnitChanges:
+    """The units of one site on one batch that differ between the ends; features first, then every error unit.
+
+    Attributes:
+        dictionary: of the site.
+        example: row of the batch.
+        position: token position.
+        unit: feature index; the error unit is `d_sae`.
+        clean: activation on the clean input (of the error: its norm).
+        patch: activation at the other end (likewise).
+        error: change of the error.
+
+    """
+
+    dictionary: SparseDictionary
+    example: Int[Tensor, " row"]
+    position: Int[Tensor, " row"]
+    unit: Int[Tensor, " row"]
+    clean: Float[Tensor, " row"]
+    patch: Float[Tensor, " row"]
+    error: Float[Tensor, "batch pos d_in"]
+
+    def __len__(self) -> int:
+        """Count the rows."""
+        return len(self.unit)
+
+    @property
+    def is_error(self) -> Bool[Tensor, " row"]:
+        """Which rows are error units."""
+        return self.unit == self.dictionary.d_sae
+
+    def directions(self, rows: Tensor | slice) -> Float[Tensor, "row d_in"]:
+        """What moving each unit of some rows to the other end adds to the activation at its position."""
+        found = self.error[self.example[rows], self.position[rows]]
+        features = ~self.is_error[rows]
+        change = (self.patch[rows] - self.clean[rows])[features]
+        found[features] = change[:, None] * self.dictionary.decoder[self.unit[rows][features]]
+        return found
+
+    def along(self, gradient: Float[Tensor, "batch pos d_in"]) -> Float[Tensor, " row"]:
+        """Product of each row's direction with a gradient at its position."""
+        parts = [
+            (gradient[self.example[some], self.position[some]] * self.directions(some)).sum(-1)
+            for some in self.slices()
+        ]
+        return torch.cat(parts)
+
+    def of(self, features: Int[Tensor, " feature"]) -> Float[Tensor, "batch pos feature"]:
+        """Change of some features, which may come several times, at every example and position."""
+        unique, column = features.unique(return_inverse=True)
+        place = features.new_full((self.dictionary.d_sae + 1,), -1)
+        place[unique] = torch.arange(len(unique), device=features.device)
+        found = self.error.new_zeros(*self.error.shape[:2], len(unique))
+        at = place[self.unit]
+        inside = at >= 0
+        found[self.example[inside], self.position[inside], at[inside]] = (self.patch - self.clean)[inside]
+        return found[..., column]
+
+    def slices(self, most: int = 0) -> Iterator[slice]:
+        """Rows in slices of at most `most` (0: as many as memory is meant for)."""
+        most = most or max(1, _SLICE_NUMBERS // self.dictionary.d_in)
+        for start in range(0, len(self), most):
+            yield slice(start, start + most)
+
+
+def unit_changes(dictionary: SparseDictionary, ends: Ends) -> UnitChanges:
+    """Gather what changes at one site."""
+    clean, patch = ends.clean[dictionary.site], ends.patch[dictionary.site]
+    fixed = None if ends.fixed is None else ends.fixed[dictionary.site]
+    batch, length, _ = clean.shape
+    error, size = torch.empty_like(clean), clean.new_empty(2, batch, length)
+    rows: list[tuple[Tensor, ...]] = []
+    step = max(1, _SLICE_NUMBERS // (batch * dictionary.d_sae))
+    with torch.no_grad():
+        for start in range(0, length, step):
+            here = slice(start, start + step)
+            f_clean = dictionary.encode(clean[:, here])
+            e_clean = dictionary.error(clean[:, here], f_clean)
+            if fixed is None:
+                f_patch = dictionary.encode(patch[:, here])
+                e_patch = dictionary.error(patch[:, here], f_patch)
+            else:
+                f_patch, e_patch = (_at(values, here).to(f_clean) for values in (fixed.acts, fixed.error))
+            error[:, here] = e_patch - e_clean
+            size[0, :, here], size[1, :, here] = e_clean.norm(dim=-1), e_patch.norm(dim=-1)
+            f_patch = f_patch.expand_as(f_clean)
+            b, s, unit = torch.nonzero((f_clean != 0) | (f_patch != 0), as_tuple=True)
+            rows.append((b, s + start, unit, f_clean[b, s, unit], f_patch[b, s, unit]))
+    columns = [torch.cat(parts) for parts in zip(*rows, strict=True)]
+    b, s = (index.flatten() for index in _grid(batch, length, clean.device))
+    errors = (b, s, torch.full_like(b, dictionary.d_sae), size[0].flatten(), size[1].flatten())
+    example, position, unit, at_clean, at_patch = (torch.cat(pair) for pair in zip(columns, errors, strict=True))
+    return UnitChanges(dictionary, example, position, unit, at_clean, at_patch, error)
+
+
+def _at(values: Tensor, here: slice) -> Tensor:
+    """Rows of some positions; the one row where there is one for all."""
+    return values if len(values) == 1 else values[here]
+
+
+def _grid(batch: int, length: int, device: torch.device) -> tuple[Tensor, ...]:
+    return torch.meshgrid(torch.arange(batch, device=device), torch.arange(length, device=device), indexing="ij")

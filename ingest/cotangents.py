@@ -1,0 +1,123 @@
+"""Where the products of edges start: the gradient of the metric through one downstream unit alone, at its site.
+
+For a feature i: (outer · W_dec[i]) · grad of its activation; for the error: outer - Jᵀ outer, J the Jacobian of
+decode∘encode. Only features active at the point have a gradient (Marks et al., ICLR 2025, appendix A.1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from circuit_atlas.ingest.changes import UnitChanges
+from circuit_atlas.ingest.dictionary import SparseDictionary
+from circuit_atlas.ingest.sites import Site
+
+_SLICE_NUMBERS = 8_000_000
+"""Most numbers in one slice of gathered dictionary rows."""
+
+
+@dataclass(frozen=True)
+class Units:
+    """The units of one site that take part.
+
+    Attributes:
+        unit: feature index; the error unit is `d_sae`.
+        position: token position of each; None: each stands for all positions, summed.
+        part: at which examples and positions each counts as a downstream end (selection per example); None: all.
+
+    """
+
+    unit: Int[Tensor, " unit"]
+    position: Int[Tensor, " unit"] | None = None
+    part: Bool[Tensor, "batch pos unit"] | None = None
+
+    def __len__(self) -> int:
+        """Count the units."""
+        return len(self.unit)
+
+    def where(self, shape: torch.Size) -> Bool[Tensor, "batch pos unit"]:
+        """At which examples and positions each unit counts, for activations of this shape."""
+        here = torch.ones(*shape[:2], len(self), dtype=torch.bool, device=self.unit.device)
+        if self.position is not None:
+            here &= torch.arange(shape[1], device=self.unit.device)[None, :, None] == self.position
+        return here if self.part is None else here & self.part
+
+
+@dataclass(frozen=True)
+class ActiveRows:
+    """Features of one site that are active on one batch: one row for each (example, position, feature)."""
+
+    example: Int[Tensor, " row"]
+    position: Int[Tensor, " row"]
+    feature: Int[Tensor, " row"]
+
+    @classmethod
+    def on_clean(cls, changes: UnitChanges) -> ActiveRows:
+        """Those active on the clean input, which the node effects have gathered already."""
+        active = (changes.clean != 0) & ~changes.is_error
+        return cls(changes.example[active], changes.position[active], changes.unit[active])
+
+    @classmethod
+    def at(cls, dictionary: SparseDictionary, x: Float[Tensor, "batch pos d_in"]) -> ActiveRows:
+        """Those active at any activation."""
+        with torch.no_grad():
+            return cls(*torch.nonzero(dictionary.encode(x), as_tuple=True))
+
+    def among(self, features: Int[Tensor, " unit"], shape: torch.Size, d_sae: int) -> Bool[Tensor, "batch pos unit"]:
+        """Say at which examples and positions each of some features is active."""
+        # A feature may stand in several columns, once a position: mark features first, spread to columns then.
+        unique, column = features.unique(return_inverse=True)
+        place = features.new_full((d_sae,), -1)
+        place[unique] = torch.arange(len(unique), device=features.device)
+        found = torch.zeros(*shape[:2], len(unique), dtype=torch.bool, device=features.device)
+        at = place[self.feature]
+        inside = at >= 0
+        found[self.example[inside], self.position[inside], at[inside]] = True
+        return found[..., column]
+
+
+def unit_cotangents(
+    dictionary: SparseDictionary,
+    x: Float[Tensor, "batch pos d_in"],
+    active: ActiveRows,
+    units: Units,
+    outer: Float[Tensor, "batch pos d_in"],
+) -> Float[Tensor, "unit batch pos d_in"]:
+    """Gradient of the metric through each unit alone with respect to x."""
+    found = x.new_zeros(len(units), *x.shape)
+    part = units.where(x.shape)
+    is_error = units.unit == dictionary.d_sae
+    features = units.unit[~is_error]
+    if len(features):
+        strength = (outer @ dictionary.decoder[features].T) * part[..., ~is_error]
+        if dictionary.is_plain:
+            strength = strength * active.among(features, x.shape, dictionary.d_sae)
+            found[~is_error] = torch.einsum("bsj,jd->jbsd", strength, dictionary.encoder[features])
+        else:
+            found[~is_error] = dictionary.feature_gradients(x, features, strength)
+    if is_error.any():
+        through = _through_features(dictionary, x, active, outer)
+        found[is_error] = part[..., is_error].permute(2, 0, 1)[..., None] * (outer - through)
+    return found
+
+
+def _through_features(dictionary: SparseDictionary, x: Tensor, active: ActiveRows, outer: Tensor) -> Tensor:
+    """Jᵀ outer: what of a cotangent on x goes through all features together."""
+    if not dictionary.is_plain:
+        return dictionary.through_features(x, outer)
+    found = torch.zeros_like(outer)
+    step = max(1, _SLICE_NUMBERS // dictionary.d_in)
+    for start in range(0, len(active.feature), step):
+        b, s, i = (rows[start : start + step] for rows in (active.example, active.position, active.feature))
+        strength = (outer[b, s] * dictionary.decoder[i]).sum(-1, keepdim=True)
+        found.index_put_((b, s), strength * dictionary.encoder[i], accumulate=True)
+    return found
+
+
+ActiveAt = Mapping[Site, ActiveRows]
+"""Active features of every site at one point."""

@@ -1,0 +1,84 @@
+"""Measure some of a circuit's edges by intervention: the strongest, and a sample of the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from circuit_atlas.ingest.attribution import BatchState, PairWeights, Subject
+from circuit_atlas.ingest.batches import Batch
+from circuit_atlas.ingest.cotangents import Units
+from circuit_atlas.ingest.exact_edges import End, Intervention, exact_edge_effects
+from circuit_atlas.ingest.settings import DiscoverSettings
+from circuit_atlas.ingest.sites import Site
+from circuit_atlas.progress import Reporter
+
+Pair = tuple[Site, Site | None]
+Choice = tuple[Pair, int, int]
+"""One edge: its pair of sites, and the columns of its downstream and upstream unit."""
+
+_ROWS = 256
+"""Most sequences that run at once."""
+
+
+def exact_weights(
+    subject: Subject,
+    batches: Sequence[Batch],
+    states: Sequence[BatchState],
+    units: Mapping[Site, Units],
+    edges: Mapping[Pair, PairWeights],
+    floor: float,
+    settings: DiscoverSettings,
+    reporter: Reporter,
+) -> dict[Pair, Float[Tensor, "down up"]]:
+    """Exact effects of the chosen edges, mean over examples; NaN for edges that are not measured."""
+    chosen = _choose(edges, floor, settings)
+    if not chosen:
+        return {}
+    total, count = torch.zeros(len(chosen), dtype=torch.float64), 0
+    most = settings.exact_examples or sum(len(b.clean) for b in batches)
+    with reporter.task("exact effects of edges", min(most, sum(len(b.clean) for b in batches))) as advance:
+        for batch, state in zip(batches, states, strict=True):
+            # The first of the data, wherever a batch has put them.
+            for example in (batch.indices < most).nonzero().flatten().tolist():
+                wanted = [_intervention(example, choice, units) for choice in chosen]
+                found = exact_edge_effects(
+                    subject.model, subject.metric, batch, state.ends, state.changes, wanted, _ROWS
+                )
+                total += found.double().cpu()
+                count += 1
+                advance(1)
+    measured = {pair: torch.full_like(weights.weight, torch.nan) for pair, weights in edges.items()}
+    for (pair, down, up), value in zip(chosen, (total / count).tolist(), strict=True):
+        measured[pair][down, up] = value
+    return measured
+
+
+def _choose(edges: Mapping[Pair, PairWeights], floor: float, settings: DiscoverSettings) -> list[Choice]:
+    """The strongest of the stored edges, and a seeded sample of the others."""
+    if not settings.exact_edges and not settings.exact_sample:
+        return []
+    every: list[Choice] = []
+    sizes: list[Tensor] = []
+    for pair, weights in edges.items():
+        at_down, at_up = torch.nonzero(weights.weight.abs() > floor, as_tuple=True)
+        every += [(pair, d, u) for d, u in zip(at_down.tolist(), at_up.tolist(), strict=True)]
+        sizes.append(weights.weight[at_down, at_up].abs())
+    order = torch.cat(sizes).argsort(descending=True).tolist()
+    strongest, rest = order[: settings.exact_edges], order[settings.exact_edges :]
+    generator = torch.Generator().manual_seed(settings.seed)
+    drawn = torch.randperm(len(rest), generator=generator)[: settings.exact_sample].tolist()
+    return [every[i] for i in (*strongest, *(rest[j] for j in drawn))]
+
+
+def _intervention(example: int, choice: Choice, units: Mapping[Site, Units]) -> Intervention:
+    (up, down), at_down, at_up = choice
+    return Intervention(example, _end(up, units, at_up), None if down is None else _end(down, units, at_down))
+
+
+def _end(site: Site, units: Mapping[Site, Units], column: int) -> End:
+    position = units[site].position
+    return End(site, int(units[site].unit[column]), None if position is None else int(position[column]))
