@@ -15,7 +15,11 @@ if TYPE_CHECKING:
     from circuit_atlas.cypher.store import Store
 
 _IDENTITY = {"model": "models", "suite": "dictionaries"}
-_NOT_SETTINGS = {"name", "id", "n_nodes", "n_edges", "settings", "created_at", "metric_clean", "metric_patch"}
+_NOT_SETTINGS = {
+    *("name", "id", "n_nodes", "n_edges", "settings", "created_at", "metric_clean", "metric_patch"),
+    # Places, whose content the digests tell apart, and ways of running.
+    *("model", "dictionaries", "examples", "held_out", "batch_size", "device"),
+}
 _NOT_SETTINGS |= {"accuracy", "right_sign", "data_digest", "model", "suite"}
 
 

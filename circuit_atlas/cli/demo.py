@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -31,8 +32,8 @@ def demo(store: StoreOption = None, database: DatabaseOption = None, version: Ve
         names = _discover_all(place)
         typer.echo(f"\n{len(names)} circuits in {place.url}\n")
         _say_circuits(place, names)
-        _say_overlap(place, names)
-        after = [["circuits"], ["show", names[0]], ["compare", *names[:2]], ["query", "hubs"], ["dashboard"]]
+        alike = _say_overlap(place, names)
+        after = [["circuits"], ["show", alike[0]], ["compare", *alike], ["query", "hubs"], ["dashboard"]]
         say_next(after, place, store)
 
 
@@ -81,7 +82,8 @@ def _say_circuits(store: Store, names: Sequence[str]) -> None:
     )
 
 
-def _say_overlap(store: Store, names: Sequence[str]) -> None:
+def _say_overlap(store: Store, names: Sequence[str]) -> tuple[str, str]:
+    """Print what each pair of circuits shares; return the two that are most alike."""
     from circuit_atlas.analysis import overlap_matrix
 
     shares = overlap_matrix(store, measure="weighted_jaccard").to_dict("index")
@@ -92,3 +94,4 @@ def _say_overlap(store: Store, names: Sequence[str]) -> None:
         for name, number in numbers.items()
     ]
     print_table(("", "circuit", *numbers.values()), rows)
+    return max(itertools.combinations(names, 2), key=lambda pair: float(shares[pair[0]][pair[1]]))
