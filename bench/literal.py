@@ -8,7 +8,7 @@ Source: Marks et al. (ICLR 2025), sections 2 and 3.1, appendix A.1.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -50,31 +50,32 @@ def metric_with(subject: Subject, batch: Batch, site: Site, state: State) -> Ten
     return subject.metric(subject.model.run(batch.clean, {site: lambda _: x}), batch)
 
 
-def node_effects(subject: Subject, batch: Batch, site: Site, alphas: list[float]) -> Tensor:
-    """Effects [batch, pos, d_sae + 1] of one site's units, the error last: mean gradient over `alphas` times change."""
+def mean_gradients(subject: Subject, batch: Batch, site: Site, alphas: Sequence[float]) -> State:
+    """Gradient of the metric with respect to one site's features and error, mean over points from clean to patch."""
     clean, patch = (states(subject, batch, patch=end)[site] for end in (False, True))
-    change = [p - c for c, p in zip(clean, patch, strict=True)]
     total = [torch.zeros_like(c) for c in clean]
     for alpha in alphas:
-        leaves = [(c + alpha * d).requires_grad_() for c, d in zip(clean, change, strict=True)]
+        leaves = [(c + alpha * (p - c)).requires_grad_() for c, p in zip(clean, patch, strict=True)]
         value = metric_with(subject, batch, site, (leaves[0], leaves[1])).sum()
         total = [t + g for t, g in zip(total, torch.autograd.grad(value, leaves), strict=True)]
-    features, error = (t / len(alphas) * d for t, d in zip(total, change, strict=True))
+    return total[0] / len(alphas), total[1] / len(alphas)
+
+
+def node_effects(subject: Subject, batch: Batch, site: Site, alphas: Sequence[float]) -> Tensor:
+    """Effects [batch, pos, d_sae + 1] of one site's units, the error last: mean gradient over `alphas` times change."""
+    clean, patch = (states(subject, batch, patch=end)[site] for end in (False, True))
+    gradients = mean_gradients(subject, batch, site, alphas)
+    features, error = (g * (p - c) for g, c, p in zip(gradients, clean, patch, strict=True))
     return torch.cat([features, error.sum(-1, keepdim=True)], -1).detach()
 
 
-def outer_gradients(subject: Subject, batch: Batch, site: Site) -> State:
-    """Gradient of the metric with respect to one site's features and error, at clean."""
-    features, error = (t.requires_grad_() for t in states(subject, batch, patch=False)[site])
-    value = metric_with(subject, batch, site, (features, error)).sum()
-    first, second = torch.autograd.grad(value, (features, error))
-    return first, second
-
-
-def edge_weights(subject: Subject, batch: Batch, up: Site, down: Site, unit: int, position: int) -> Tensor:
+def edge_weights(
+    subject: Subject, batch: Batch, up: Site, down: Site, unit: int, position: int, alphas: Sequence[float] = (0.0,)
+) -> Tensor:
     """Weights [batch, pos, d_sae + 1] of the edges from each unit of `up` into one unit of `down` at one position.
 
-    Every site between is held at its clean value, so that only the direct dependence is left.
+    Every site between is held at its clean value, so that only the direct dependence is left. `alphas` are the points
+    whose mean gradient stands at the downstream end: clean alone unless given.
     """
     between = {site: x for site, x in _clean(subject, batch).items() if up < site < down}
     clean, patch = (states(subject, batch, patch=end)[up] for end in (False, True))
@@ -89,7 +90,7 @@ def edge_weights(subject: Subject, batch: Batch, up: Site, down: Site, unit: int
     start = decode(subject.dictionaries[up], (leaves[0], leaves[1]))
     subject.model.run(batch.clean, {**replace, up: lambda _: start, down: note})
     features, error = split(subject.dictionaries[down], seen[0])
-    outer = outer_gradients(subject, batch, down)
+    outer = mean_gradients(subject, batch, down, alphas)
     if unit < features.shape[-1]:
         value = (features[:, position, unit] * outer[0][:, position, unit]).sum()
     else:

@@ -20,7 +20,6 @@ from circuit_atlas._version import __version__
 from circuit_atlas.cypher import keys
 from circuit_atlas.cypher.rows import CircuitRows
 from circuit_atlas.cypher.store import Store
-from circuit_atlas.errors import DataError
 from circuit_atlas.ingest.accuracy import accuracy
 from circuit_atlas.ingest.active import active_features, mean_units_active
 from circuit_atlas.ingest.attribution import (
@@ -32,11 +31,11 @@ from circuit_atlas.ingest.attribution import (
     by_input,
 )
 from circuit_atlas.ingest.baselines import MeanBaselines, inputs, zero_baselines
-from circuit_atlas.ingest.batches import Batch, TokenExample, batches, demand_equal_length, resample, tokenise
+from circuit_atlas.ingest.batches import Batch, TokenExample, batches
+from circuit_atlas.ingest.data import Data, to_tokens
 from circuit_atlas.ingest.dictionary_files import Suite, load_suite
 from circuit_atlas.ingest.digests import digest_json
 from circuit_atlas.ingest.evidence import gather_evidence, token_text
-from circuit_atlas.ingest.examples import Example, read_examples, sample, split_by_item
 from circuit_atlas.ingest.graph_rows import Findings, choose_edge_floor, to_rows
 from circuit_atlas.ingest.language_model import LanguageModel, load_model
 from circuit_atlas.ingest.measurement import Circuit, measure
@@ -46,6 +45,7 @@ from circuit_atlas.ingest.settings import DiscoverSettings
 from circuit_atlas.ingest.site_checks import SiteCheck, check_sites, warnings
 from circuit_atlas.ingest.sites import Site
 from circuit_atlas.ingest.strongest_edges import exact_weights
+from circuit_atlas.ingest.texts import read_texts
 from circuit_atlas.progress import Reporter, Silent
 
 _NOT_IN_DIGEST = ("model", "dictionaries", "examples", "held_out", "batch_size", "device", "name")
@@ -76,18 +76,6 @@ class Loaded:
     suite: Suite
 
 
-@dataclass(frozen=True)
-class Data:
-    """Examples to attribute over and to measure on, as tokens."""
-
-    train: list[TokenExample]
-    held_out: list[TokenExample]
-
-    def digest(self) -> str:
-        """SHA-256 over all of it."""
-        return digest_json([[e.example.identity() for e in some] for some in (self.train, self.held_out)])
-
-
 def load(settings: DiscoverSettings) -> Loaded:
     """Load the model and the dictionaries that the settings name.
 
@@ -97,53 +85,6 @@ def load(settings: DiscoverSettings) -> Loaded:
     """
     model = load_model(settings.model, name=settings.model_id, device=settings.device, dtype=settings.dtype)
     return Loaded(model, load_suite(settings.dictionaries, model, name=settings.suite))
-
-
-def read_texts(settings: DiscoverSettings) -> tuple[list[Example], list[Example]]:
-    """Read, split and sample the examples: those to attribute over, and those held out. No model is needed.
-
-    Raises:
-        DataError: a file is missing, empty or broken (the line is named), or too few examples are left.
-
-    """
-    examples = read_examples(Path(settings.examples))
-    if settings.held_out:
-        train, held = examples, read_examples(Path(settings.held_out))
-    else:
-        train, held = split_by_item(examples, settings.held_out_share, settings.seed)
-    train, held = sample(train, settings.n_examples, settings.seed), sample(held, settings.n_held_out, settings.seed)
-    _refuse_empty(settings, train, held)
-    return train, held
-
-
-def read_tokens(settings: DiscoverSettings, texts: tuple[list[Example], list[Example]], tokenizer: Any) -> Data:
-    """Turn the examples into tokens.
-
-    Raises:
-        DataError: an example does not fit the vocabulary or the settings; the line is named.
-
-    """
-    train, held = texts
-    data = Data(tokenise(train, tokenizer), tokenise(held, tokenizer))
-    if settings.ablation == "patch" and data.train[0].patch is None:
-        raise DataError(f"{settings.examples} has single prompts, so there is no patch input; choose another ablation")
-    if settings.ablation == "resample":
-        data = Data(resample(data.train, settings.seed), data.held_out)
-    if settings.positions == "keep":
-        demand_equal_length(data.train + data.held_out)
-    return data
-
-
-def _refuse_empty(settings: DiscoverSettings, train: Sequence[Example], held: Sequence[Example]) -> None:
-    if not train:
-        raise DataError(f"no examples of {settings.examples} are left to attribute over; lower held_out_share")
-    if settings.measure_thresholds and not held:
-        raise DataError(
-            f"no examples of {settings.examples} are left to measure on; raise held_out_share, "
-            "name a held_out file, or set measure_thresholds to 0"
-        )
-    if held and (train[0].patch_prefix is None) != (held[0].patch_prefix is None):
-        raise DataError(f"{settings.held_out} and {settings.examples} mix pairs and single prompts")
 
 
 def discover(
@@ -169,7 +110,7 @@ def discover(
     start = time.perf_counter()
     texts = read_texts(settings)  # first: a broken line is told at once, not after the model has loaded
     loaded = loaded or load(settings)
-    data = read_tokens(settings, texts, loaded.model.tokenizer)
+    data = to_tokens(settings, texts, loaded.model.tokenizer)
     found = _find(settings, loaded, data, reporter)
     rows = to_rows(found)
     if store is not None:
@@ -405,7 +346,7 @@ def plan(settings: DiscoverSettings) -> Plan:
     """Load everything, time one batch of node effects, and say what the whole would cost; nothing is written."""
     texts = read_texts(settings)
     loaded = load(settings)
-    data = read_tokens(settings, texts, loaded.model.tokenizer)
+    data = to_tokens(settings, texts, loaded.model.tokenizer)
     metric: Metric = LogitDifference() if data.train[0].patch_answer is not None else NegativeLogit()
     first = _first_batch(data.train, settings.batch_size)
     timed = batches(first, settings.batch_size, loaded.model.device)

@@ -51,7 +51,8 @@ def gather_evidence(
         features = torch.unique(chosen.units.unit[chosen.units.unit != dictionary.d_sae])
         fires = _fires_on(effects[site], features, examples, model.tokenizer)
         logits = dictionary.decoder[features].to(unembedding) @ unembedding.T
-        up, down = logits.topk(_TOKENS).indices, (-logits).topk(_TOKENS).indices
+        told = min(_TOKENS, logits.shape[1])
+        up, down = logits.topk(told).indices, (-logits).topk(told).indices
         found[site] = {
             int(feature): Evidence(
                 [token for token, _ in fires[int(feature)]],

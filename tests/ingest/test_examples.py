@@ -39,7 +39,7 @@ def write(path: Path, *lines: object) -> Path:
     return path
 
 
-def single(prefix: str = "the man", answer: str = " runs", **more: Any) -> dict[str, Any]:
+def single(prefix: str = "the man", answer: object = " runs", **more: Any) -> dict[str, Any]:
     return {"clean_prefix": prefix, "clean_answer": answer, **more}
 
 

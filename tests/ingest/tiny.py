@@ -49,12 +49,13 @@ def make_subject(folder: Path, family: str, kind: str, normalisation: str, *, pa
 
 def _save_tokenizer(folder: Path) -> None:
     """Write one word a token: not every architecture loads without tokenizer files."""
-    from tokenizers import Tokenizer, models
+    from tokenizers import Tokenizer, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 
-    words = {f"w{number}": number for number in range(VOCABULARY)}
-    tokenizer = Tokenizer(models.WordLevel(words, unk_token="w0"))
-    PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="w0", bos_token="w1").save_pretrained(folder)
+    words = {f"w{number:02}": number for number in range(VOCABULARY)}
+    tokenizer = Tokenizer(models.WordLevel(words, unk_token="w00"))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="w00", bos_token="w01").save_pretrained(folder)
 
 
 def make_batch(*, pairs: bool = True) -> Batch:

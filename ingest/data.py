@@ -1,0 +1,38 @@
+"""The examples of a discovery as tokens."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from circuit_atlas.ingest.batches import TokenExample, demand_equal_length, resample, tokenise
+from circuit_atlas.ingest.digests import digest_json
+from circuit_atlas.ingest.settings import DiscoverSettings
+from circuit_atlas.ingest.texts import Texts
+
+
+@dataclass(frozen=True)
+class Data:
+    """Examples to attribute over and to measure on, as tokens."""
+
+    train: list[TokenExample]
+    held_out: list[TokenExample]
+
+    def digest(self) -> str:
+        """SHA-256 over all of it."""
+        return digest_json([[e.example.identity() for e in some] for some in (self.train, self.held_out)])
+
+
+def to_tokens(settings: DiscoverSettings, texts: Texts, tokenizer: Any) -> Data:
+    """Turn the examples into tokens.
+
+    Raises:
+        DataError: an example does not fit the vocabulary or the settings; the line is named.
+
+    """
+    data = Data(tokenise(texts.train, tokenizer), tokenise(texts.held_out, tokenizer))
+    if settings.ablation == "resample":
+        data = Data(resample(data.train, settings.seed), data.held_out)
+    if settings.positions == "keep":
+        demand_equal_length(data.train + data.held_out)
+    return data
