@@ -17,6 +17,7 @@ error unit has no such scalar (its weights are taken through a vector, not one f
 from __future__ import annotations
 
 import heapq
+from collections.abc import Collection
 from typing import TYPE_CHECKING, NamedTuple
 
 from circuit_atlas.analysis.graph import CircuitGraph, fetch_graph, readable
@@ -47,7 +48,13 @@ class Way(NamedTuple):
 
 
 def strongest_paths(
-    store: Store, circuit: str, k: int = 10, node_threshold: float = 0.0, edge_threshold: float = 0.0
+    store: Store,
+    circuit: str,
+    k: int = 10,
+    node_threshold: float = 0.0,
+    edge_threshold: float = 0.0,
+    *,
+    through_errors: bool = True,
 ) -> pd.DataFrame:
     """Find the k strongest paths from the embedding to the target, by absolute strength.
 
@@ -57,6 +64,7 @@ def strongest_paths(
         k: at most so many paths.
         node_threshold: nodes of larger absolute effect only (units of the metric).
         edge_threshold: edges of larger absolute weight only (units of the metric).
+        through_errors: whether paths may pass through error units, where strength is only approximate.
 
     Returns:
         a row a path, columns as in `COLUMNS`; none where no path above the thresholds joins embedding and target.
@@ -69,14 +77,19 @@ def strongest_paths(
     if k < 1:
         raise QueryError(f"k is {k}; ask for at least 1 path")
     graph = fetch_graph(store, circuit, node_threshold, edge_threshold)
-    return _table(graph, best_paths(graph, k))
+    kinds = graph.nodes["kind"].tolist()
+    closed = set() if through_errors else {place for place, kind in enumerate(kinds) if kind == "error"}
+    return _table(graph, best_paths(graph, k, closed))
 
 
-def best_paths(graph: CircuitGraph, k: int) -> list[tuple[float, list[int]]]:
-    """Return the k strongest paths as (signed strength, places of nodes), strongest first; ties by the nodes' keys."""
+def best_paths(graph: CircuitGraph, k: int, closed: Collection[int] = ()) -> list[tuple[float, list[int]]]:
+    """Return the k strongest paths as (signed strength, places of nodes), strongest first; ties by the nodes' keys.
+
+    No path goes on from a place that is `closed`; one may start there.
+    """
     if graph.goal < 0:
         return []
-    ways = _ways(graph, k)
+    ways = _ways(graph, k, closed)
     starts = set(graph.starts.tolist())
     first = (
         (float(w) * way.strength, int(u), int(d), which)
@@ -89,7 +102,7 @@ def best_paths(graph: CircuitGraph, k: int) -> list[tuple[float, list[int]]]:
     return [(strength, [u, *_follow(ways, d, which)]) for strength, u, d, which in strongest]
 
 
-def _ways(graph: CircuitGraph, k: int) -> list[list[Way]]:
+def _ways(graph: CircuitGraph, k: int, closed: Collection[int]) -> list[list[Way]]:
     """For each node its k strongest ways to the target, strongest first; edges are sorted by source, so go back."""
     ways: list[list[Way]] = [[] for _ in range(len(graph.nodes))]
     ways[graph.goal] = [Way(1.0, -1, 0)]
@@ -98,7 +111,8 @@ def _ways(graph: CircuitGraph, k: int) -> list[list[Way]]:
         u, d, t = int(graph.source[edge]), int(graph.target[edge]), float(graph.fraction[edge])
         found += [Way(t * way.strength, d, which) for which, way in enumerate(ways[d]) if t * way.strength != 0.0]
         if edge == 0 or graph.source[edge - 1] != u:
-            ways[u] = heapq.nsmallest(k, found, key=lambda way: (-abs(way.strength), way.next, way.which))
+            if u not in closed:
+                ways[u] = heapq.nsmallest(k, found, key=lambda way: (-abs(way.strength), way.next, way.which))
             found = []
     return ways
 

@@ -8,15 +8,11 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 from circuit_atlas.cypher import statements
+from circuit_atlas.cypher.conflicts import refuse_changed_guards, refuse_taken_names
 from circuit_atlas.cypher.prepare import Prepared
 from circuit_atlas.cypher.rows import Pair
 from circuit_atlas.cypher.schema import LABEL_BY_NAME
 from circuit_atlas.errors import StoreError, UnknownCircuitError
-
-WAYS_OUT = {
-    "Model": "give this one another name with --model-id",
-    "Sae": "give this suite another name with --suite",
-}
 
 
 class Transaction(Protocol):
@@ -50,7 +46,8 @@ def write(tx: Transaction, circuits: Prepared) -> None:
         StoreError: another circuit has the name, or another model or dictionary the key.
 
     """
-    _refuse_taken_names(tx, circuits)
+    own = circuits.nodes["Circuit"].select(["name", "id"]).to_pylist()
+    refuse_taken_names(tx.run, [(row["name"], row["id"]) for row in own])
     write_shared(tx, circuits)
     known = [row["id"] for row in tx.run(statements.KNOWN_CIRCUITS, {"ids": list(circuits.circuit_ids)})]
     for statement in statements.EMPTY_CIRCUIT if known else ():
@@ -103,31 +100,11 @@ def delete(tx: Transaction, circuit_id: str) -> None:
         tx.run(statement, ids)
 
 
-def _refuse_taken_names(tx: Transaction, circuits: Prepared) -> None:
-    own = circuits.nodes["Circuit"].select(["id", "name"]).to_pylist()
-    holders = {row["name"]: row["id"] for row in tx.run(statements.NAMES, {"names": [row["name"] for row in own]})}
-    for row in own:
-        if holders.setdefault(row["name"], row["id"]) != row["id"]:
-            raise StoreError(
-                f"another circuit is already named {row['name']!r}: give this one another with --name, "
-                f"or delete that one first"
-            )
-
-
 def _refuse_changed_guards(tx: Transaction, circuits: Prepared) -> None:
     for label in statements.SHARED:
-        if label.guard is None or label.name not in circuits.nodes:
-            continue
-        given = circuits.nodes[label.name].select(["id", label.guard]).to_pylist()
-        known = {
-            row["id"]: row["value"] for row in tx.run(statements.read_guards(label), {"ids": [r["id"] for r in given]})
-        }
-        for row in given:
-            if known[row["id"]] != row[label.guard]:
-                raise StoreError(
-                    f"the store knows another {label.name} as {row['id']!r} (its {label.guard} differs): "
-                    f"{WAYS_OUT[label.name]}"
-                )
+        if label.guard is not None and label.name in circuits.nodes:
+            given = circuits.nodes[label.name].select(["id", label.guard]).to_pylist()
+            refuse_changed_guards(tx.run, label.name, {row["id"]: row[label.guard] for row in given})
 
 
 def _refuse_unknown_origins(tx: Transaction, circuits: Prepared) -> None:

@@ -5,19 +5,14 @@ Examples → effects → nodes → edges → evidence → measurements → rows,
 
 from __future__ import annotations
 
-import dataclasses
-import datetime
-import json
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 
-from circuit_atlas._version import __version__
-from circuit_atlas.cypher import keys
+from circuit_atlas.cypher.conflicts import refuse_changed_guards, refuse_taken_names
 from circuit_atlas.cypher.rows import CircuitRows
 from circuit_atlas.cypher.store import Store
 from circuit_atlas.ingest.accuracy import accuracy
@@ -32,24 +27,22 @@ from circuit_atlas.ingest.attribution import (
 )
 from circuit_atlas.ingest.baselines import MeanBaselines, inputs, zero_baselines
 from circuit_atlas.ingest.batches import Batch, TokenExample, batches
+from circuit_atlas.ingest.circuit_row import Facts, circuit_row, position_roles, right_sign, target_effect
 from circuit_atlas.ingest.data import Data, to_tokens
 from circuit_atlas.ingest.dictionary_files import Suite, load_suite
-from circuit_atlas.ingest.digests import digest_json
-from circuit_atlas.ingest.evidence import gather_evidence, token_text
+from circuit_atlas.ingest.evidence import gather_evidence
 from circuit_atlas.ingest.graph_rows import Findings, choose_edge_floor, to_rows
+from circuit_atlas.ingest.identity import Identity, identify
 from circuit_atlas.ingest.language_model import LanguageModel, load_model
 from circuit_atlas.ingest.measurement import Circuit, measure
 from circuit_atlas.ingest.metrics import LogitDifference, Metric, NegativeLogit
-from circuit_atlas.ingest.selection import Shape, choose_nodes, taking_part
+from circuit_atlas.ingest.selection import Shape, SiteNodes, choose_nodes, taking_part
 from circuit_atlas.ingest.settings import DiscoverSettings
-from circuit_atlas.ingest.site_checks import SiteCheck, check_sites, warnings
+from circuit_atlas.ingest.site_checks import check_sites, warnings
 from circuit_atlas.ingest.sites import Site
 from circuit_atlas.ingest.strongest_edges import exact_weights
 from circuit_atlas.ingest.texts import read_texts
 from circuit_atlas.progress import Reporter, Silent
-
-_NOT_IN_DIGEST = ("model", "dictionaries", "examples", "held_out", "batch_size", "device", "name")
-"""Settings that do not change what is found: places, whose content is digested instead, and the way of running."""
 
 
 @dataclass(frozen=True)
@@ -111,88 +104,99 @@ def discover(
     texts = read_texts(settings)  # first: a broken line is told at once, not after the model has loaded
     loaded = loaded or load(settings)
     data = to_tokens(settings, texts, loaded.model.tokenizer)
-    found = _find(settings, loaded, data, reporter)
+    identity = identify(settings, loaded.model, loaded.suite, data)
+    if store is not None:
+        _refuse_conflicts(store, identity)
+    found = _find(settings, loaded, data, identity, reporter)
     rows = to_rows(found)
     if store is not None:
         store.write([rows])
     return DiscoveredCircuit(found.circuit["name"], rows, _summary(found, rows, time.perf_counter() - start))
 
 
-def _find(settings: DiscoverSettings, loaded: Loaded, data: Data, reporter: Reporter) -> Findings:
+def _refuse_conflicts(store: Store, identity: Identity) -> None:
+    """Refuse now what the store would refuse when the work is done."""
+    guards = {
+        "Model": {identity.model["id"]: identity.model["weights_digest"]},
+        "Sae": {identity.sae_ids[site]: digest for site, digest in identity.sae_digests.items()},
+    }
+    for label, given in guards.items():
+        refuse_changed_guards(store.rows, label, given)
+    refuse_taken_names(store.rows, [(identity.name, identity.circuit_id)])
+
+
+def _find(settings: DiscoverSettings, loaded: Loaded, data: Data, identity: Identity, reporter: Reporter) -> Findings:
     dictionaries, keep = loaded.suite.dictionaries, settings.positions == "keep"
     widths = {site: dictionary.d_sae for site, dictionary in dictionaries.items()}
     metric: Metric = LogitDifference() if data.train[0].patch_answer is not None else NegativeLogit()
     subject = Subject(loaded.model, dictionaries, metric)
     train = batches(data.train, settings.batch_size, loaded.model.device)
     attribution = attribute_nodes(subject, train, settings, reporter, _fixed(settings, subject, train))
-    shape = Shape(_items(train), max(len(e.clean) for e in data.train))
+    effects, shape = attribution.effects, Shape(_items(train), max(len(e.clean) for e in data.train))
     nodes, node_floor = choose_nodes(
-        attribution.effects, widths, shape, keep=keep, floor=settings.node_floor, most=settings.max_nodes
+        effects, widths, shape, keep=keep, floor=settings.node_floor, most=settings.max_nodes
     )
     parts = None
     if settings.selection == "per-example":
-        parts = taking_part(attribution.effects, nodes, widths, shape, node_floor, keep=keep)
-    checks = check_sites(subject, train, attribution)
+        parts = taking_part(effects, nodes, widths, shape, node_floor, keep=keep)
     units = {site: chosen.units for site, chosen in nodes.items()}
     edges = attribute_edges(subject, train, attribution.states, units, parts, settings, reporter)
     edge_floor = choose_edge_floor(edges, settings.edge_floor, settings.max_edges)
-    exact = exact_weights(subject, train, attribution.states, units, edges, edge_floor, settings, reporter)
-    circuit = Circuit(
-        nodes,
-        {site: active_features(rows, widths[site], shape, keep=keep) for site, rows in attribution.effects.items()},
-        mean_units_active(attribution.effects, widths, shape, keep=keep),
-        shape.length if keep else 1,
-    )
-    measured = []
-    if settings.measure_thresholds:
-        held = batches(data.held_out, settings.batch_size, loaded.model.device)
-        measured = measure(subject, circuit, train, held, settings, reporter)
-    digests = {site: dictionary.weights_digest() for site, dictionary in dictionaries.items()}
-    model = {"id": keys.model_id(loaded.model.name), **loaded.model.describe()}
-    facts = _Facts(
+    facts = Facts(
+        ablation=_ablation(settings, data),
         node_floor=node_floor,
         edge_floor=edge_floor,
-        model=model,
-        sae_digests=[digests[site] for site in sorted(digests)],
         n_items=len(set(shape.items.tolist())),
         accuracy=accuracy(loaded.model, train),
-        checks=checks,
+        right_sign=right_sign(attribution),
+        checks=check_sites(subject, train, attribution),
     )
-    right_sign = _right_sign(attribution)
-    for line in warnings(checks, facts.accuracy, right_sign, _task(settings)):
+    for line in warnings(facts.checks, facts.accuracy, facts.right_sign, identity.task):
         reporter.note(line)
-    pooled = mean_units_active(attribution.effects, widths, shape, keep=True)
+    pooled = mean_units_active(effects, widths, shape, keep=True)
     return Findings(
-        circuit=_circuit(settings, loaded, data, subject, attribution, facts),
-        model=model,
-        task={"id": _task(settings), "kind": "contrastive" if data.train[0].patch_answer is not None else "single"},
+        circuit=circuit_row(settings, identity, loaded.suite.name, data, metric, attribution, facts),
+        model=identity.model,
+        task={"id": identity.task, "kind": "contrastive" if data.train[0].patch_answer is not None else "single"},
         suite=loaded.suite.name,
         dictionaries=dictionaries,
-        sae_digests=digests,
+        sae_digests=identity.sae_digests,
         nodes=nodes,
         edges=edges,
-        exact=exact,
+        exact=exact_weights(subject, train, attribution.states, units, edges, edge_floor, settings, reporter),
         edge_floor=edge_floor,
-        target_effect=_target_effect(attribution, shape, _ablation(settings, data)),
-        roles=_roles(data.train, loaded.model.tokenizer),
-        evidence=gather_evidence(loaded.model, dictionaries, attribution.effects, nodes, data.train),
-        candidates={s: active_features(rows, widths[s], shape, keep=False) for s, rows in attribution.effects.items()},
+        target_effect=target_effect(attribution, shape, facts.ablation),
+        roles=position_roles(data.train, loaded.model.tokenizer),
+        evidence=gather_evidence(loaded.model, dictionaries, effects, nodes, data.train),
+        candidates={s: active_features(rows, widths[s], shape, keep=False) for s, rows in effects.items()},
         mean_active={site: pooled[site] - _errors_an_example(data.train) for site in pooled},
-        measurements=measured,
+        measurements=_measured(settings, subject, data, train, nodes, attribution, shape, reporter),
     )
 
 
-@dataclass(frozen=True)
-class _Facts:
-    """What the circuit's properties need beside settings and data."""
-
-    node_floor: float
-    edge_floor: float
-    model: dict[str, Any]
-    sae_digests: list[str]
-    n_items: int
-    accuracy: float
-    checks: Mapping[Site, SiteCheck]
+def _measured(
+    settings: DiscoverSettings,
+    subject: Subject,
+    data: Data,
+    train: Sequence[Batch],
+    nodes: Mapping[Site, SiteNodes],
+    attribution: NodeAttribution,
+    shape: Shape,
+    reporter: Reporter,
+) -> list[dict[str, Any]]:
+    """Measure the circuit on the held-out examples, where that is asked for."""
+    if not settings.measure_thresholds:
+        return []
+    keep, effects = settings.positions == "keep", attribution.effects
+    widths = {site: dictionary.d_sae for site, dictionary in subject.dictionaries.items()}
+    circuit = Circuit(
+        nodes,
+        {site: active_features(rows, widths[site], shape, keep=keep) for site, rows in effects.items()},
+        mean_units_active(effects, widths, shape, keep=keep),
+        shape.length if keep else 1,
+    )
+    held = batches(data.held_out, settings.batch_size, subject.model.device)
+    return measure(subject, circuit, train, held, settings, reporter)
 
 
 def _ablation(settings: DiscoverSettings, data: Data) -> str:
@@ -224,95 +228,6 @@ def _items(train: Sequence[Batch]) -> torch.Tensor:
 def _errors_an_example(examples: Sequence[TokenExample]) -> float:
     """Mean number of error units at one site: one a position."""
     return sum(len(e.clean) for e in examples) / len(examples)
-
-
-def _target_effect(attribution: NodeAttribution, shape: Shape, ablation: str) -> float:
-    """Total effect; where no input gives the other end, the effects of the last site together."""
-    if attribution.metric_patch is not None and ablation in ("patch", "resample"):
-        return float((attribution.metric_patch - attribution.metric_clean).mean())
-    last = max(attribution.effects)
-    return float(attribution.effects[last].effect.sum()) / shape.examples
-
-
-def _roles(examples: Sequence[TokenExample], tokenizer: Any) -> list[str | None]:
-    """Name of each position: its role where all examples agree, else its token where all agree, else None."""
-    length = max(len(e.clean) for e in examples)
-    found: list[str | None] = []
-    for place in range(length):
-        named = {e.example.roles[place] if place < len(e.example.roles) else None for e in examples}
-        tokens = {t[place] if place < len(t) else None for e in examples for t in (e.clean, e.patch or e.clean)}
-        role = next(iter(named)) if len(named) == 1 else None
-        token = next(iter(tokens)) if len(tokens) == 1 else None
-        found.append(role or (None if token is None else token_text(tokenizer, token).strip() or None))
-    return found
-
-
-def _right_sign(attribution: NodeAttribution) -> float | None:
-    """Share of examples on which the patch input moves the metric as expected."""
-    if attribution.metric_patch is None:
-        return None
-    return float((attribution.metric_patch > attribution.metric_clean).float().mean())
-
-
-def _whole(values: Iterable[float | None]) -> list[float] | None:
-    """Return the values, or None where one is undefined: a list in the graph holds no nulls."""
-    found = list(values)
-    return None if None in found else [float(value) for value in found if value is not None]
-
-
-def _task(settings: DiscoverSettings) -> str:
-    return settings.task or Path(settings.examples).stem
-
-
-def _circuit(
-    settings: DiscoverSettings,
-    loaded: Loaded,
-    data: Data,
-    subject: Subject,
-    attribution: NodeAttribution,
-    facts: _Facts,
-) -> dict[str, Any]:
-    decisive = {k: v for k, v in dataclasses.asdict(settings).items() if k not in _NOT_IN_DIGEST}
-    digest = digest_json([decisive, facts.model["weights_digest"], facts.sae_digests, data.digest()])[:16]
-    clean, patch = attribution.metric_clean, attribution.metric_patch
-    return {
-        "id": keys.circuit_id(facts.model["id"], digest),
-        "name": settings.name or f"{_task(settings)}~{digest[:4]}",
-        "model_id": facts.model["id"],
-        "suite": loaded.suite.name,
-        "task_id": _task(settings),
-        "metric": subject.metric.name,
-        "metric_sign": subject.metric.sign,
-        "method": settings.method,
-        "steps": settings.steps if settings.method == "ig" else None,
-        "rule": settings.rule if settings.method == "ig" else None,
-        "ablation": _ablation(settings, data),
-        "selection": settings.selection,
-        "positions": settings.positions,
-        "outer_gradient": settings.outer_gradient,
-        "jacobian": settings.jacobian,
-        "first_token": "kept: its units are nodes like any other, marked is_first_token",
-        "node_floor": facts.node_floor,
-        "edge_floor": facts.edge_floor,
-        "n_examples": len(data.train),
-        "n_items": facts.n_items,
-        "split": "train" if settings.held_out else f"all but {settings.held_out_share:g} of the items",
-        "seed": settings.seed,
-        "metric_clean": float(clean.mean()),
-        "metric_patch": None if patch is None else float(patch.mean()),
-        "accuracy": facts.accuracy,
-        "right_sign": _right_sign(attribution),
-        "after_selection": True,
-        "sites": [site.name for site in facts.checks],
-        "site_survival": _whole(check.survival for check in facts.checks.values()),
-        "site_total": [check.total for check in facts.checks.values()],
-        "site_patched": [check.patched for check in facts.checks.values()],
-        "site_inactive": [check.inactive for check in facts.checks.values()],
-        "settings": json.dumps(dataclasses.asdict(settings), sort_keys=True),
-        "data_digest": data.digest(),
-        "created_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "code_version": __version__,
-    }
 
 
 def _summary(found: Findings, rows: CircuitRows, seconds: float) -> dict[str, Any]:

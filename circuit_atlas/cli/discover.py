@@ -16,6 +16,7 @@ from circuit_atlas.cli.quiet import silence_libraries
 from circuit_atlas.cli.reporting import reporter
 from circuit_atlas.cli.settings_options import settings_parameters
 from circuit_atlas.ingest.settings import FIELDS, DiscoverSettings, load_settings
+from circuit_atlas.ingest.texts import read_texts
 
 SettingsOption = Annotated[
     Path | None,
@@ -48,6 +49,7 @@ def discover(settings: Path | None, dry_run: bool, store: str | None, database: 
     """
     silence_libraries()
     chosen = load_settings(settings, {name: given[name] for name in FIELDS if given.get(name) is not None})
+    read_texts(chosen)  # what is wrong with the examples is told before torch is loaded
     if dry_run:
         _say_plan(chosen)
     else:

@@ -93,7 +93,6 @@ def _features(store: Store, circuit: str, limit: int) -> None:
 def _paths(store: Store, circuit: str, limit: int) -> None:
     from circuit_atlas.analysis import strongest_paths
 
-    table = strongest_paths(store, circuit, k=limit)
-    typer.echo("\nstrongest paths to the metric (strength in its units)")
-    columns = ("strength", "approximate", "path")
-    print_frame(table, columns)
+    table = strongest_paths(store, circuit, k=limit, through_errors=False)
+    typer.echo("\nstrongest paths of features to the metric (strength in its units)")
+    print_frame(table, ("strength", "path"))

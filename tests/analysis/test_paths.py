@@ -158,6 +158,12 @@ def test_paths_of_a_stored_circuit(store: Store) -> None:
     assert strongest_paths(store, "he/subject", k=1)["strength"].tolist() == pytest.approx([0.36])
 
 
+def test_paths_may_be_kept_to_those_whose_strength_is_defined(store: Store) -> None:
+    table = strongest_paths(store, "he/subject", k=5, through_errors=False)
+    assert table["strength"].tolist() == pytest.approx([0.36, 0.24])
+    assert not table["approximate"].any()
+
+
 def test_thresholds_cut_paths(store: Store) -> None:
     assert strongest_paths(store, "he/subject", node_threshold=0.3)["strength"].tolist() == pytest.approx([0.36, -0.04])
     assert strongest_paths(store, "he/subject", edge_threshold=0.35)["strength"].tolist() == pytest.approx([0.36])

@@ -71,7 +71,7 @@ def test_show_has_settings_faithfulness_features_and_paths(atlas: Command, store
     assert "metric_sign:" in done.out
     assert "mlp_0/7" in done.out
     assert "mlp_0-token-7" in done.out
-    assert "0.36  no           embed/1@subject → mlp_0/7@subject → resid_1/3@verb → target" in done.out
+    assert "0.36  embed/1@subject → mlp_0/7@subject → resid_1/3@verb → target" in done.out
 
 
 def test_what_to_type_next_names_the_store_that_was_given(atlas: Command, store: str) -> None:
