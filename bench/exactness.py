@@ -18,6 +18,7 @@ import torch
 
 from bench.figure import Figure, at_least, at_most
 from bench.golden_folder import GoldenFolder, open_golden
+from circuit_atlas.errors import AtlasError
 from circuit_atlas.ingest.changes import UnitChanges, run_ends, unit_changes
 from circuit_atlas.ingest.cotangents import ActiveRows, Units
 from circuit_atlas.ingest.edge_weights import cut_graph, edge_weights
@@ -155,7 +156,18 @@ def _slope(edges: Sequence[Edge]) -> str:
     return f"{(weight @ exact) / (weight @ weight):.2f} | {correlation:.2f}"
 
 
-if __name__ == "__main__":
+def main() -> int:
+    """Print the tables for both outer gradients; return 2 where there is no golden folder."""
+    try:
+        golden = _golden()
+    except AtlasError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
     for outer in ("clean", "ig"):
         sys.stdout.write(f"Outer gradient `{outer}`:\n\n")
-        sys.stdout.write("\n".join(tables(measured(_golden(), outer, STRONGEST, SAMPLE))) + "\n")
+        sys.stdout.write("\n".join(tables(measured(golden, outer, STRONGEST, SAMPLE))) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
