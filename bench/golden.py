@@ -196,7 +196,9 @@ def _raw_edges(golden: GoldenFolder, kind: str, threshold: float) -> Iterator[tu
         width, up_width = golden.dictionaries[down].d_sae + 1, golden.dictionaries[up].d_sae + 1
         dense_weights = np.zeros((count, length, width, length, up_width), dtype=np.float32)
         nodes = downstream[down]
-        dense_weights[:, nodes.position, nodes.unit] = weights.view(count, -1, length, up_width).numpy()
+        assert nodes.position is not None
+        at = (slice(None), nodes.position.numpy(), nodes.unit.numpy())  # a tensor of one would count as a number
+        dense_weights[at] = weights.view(count, -1, length, up_width).numpy()
         yield f"{up.name}->{down.name}", dense_weights
 
 

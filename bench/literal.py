@@ -70,12 +70,19 @@ def node_effects(subject: Subject, batch: Batch, site: Site, alphas: Sequence[fl
 
 
 def edge_weights(
-    subject: Subject, batch: Batch, up: Site, down: Site, unit: int, position: int, alphas: Sequence[float] = (0.0,)
+    subject: Subject,
+    batch: Batch,
+    up: Site,
+    down: Site,
+    unit: int,
+    position: int,
+    alphas: Sequence[float] = (0.0,),
+    outer: State | None = None,
 ) -> Tensor:
     """Weights [batch, pos, d_sae + 1] of the edges from each unit of `up` into one unit of `down` at one position.
 
     Every site between is held at its clean value, so that only the direct dependence is left. `alphas` are the points
-    whose mean gradient stands at the downstream end: clean alone unless given.
+    whose mean gradient stands at the downstream end: clean alone unless given. `outer` is that gradient, where known.
     """
     between = {site: x for site, x in _clean(subject, batch).items() if up < site < down}
     clean, patch = (states(subject, batch, patch=end)[up] for end in (False, True))
@@ -90,11 +97,13 @@ def edge_weights(
     start = decode(subject.dictionaries[up], (leaves[0], leaves[1]))
     subject.model.run(batch.clean, {**replace, up: lambda _: start, down: note})
     features, error = split(subject.dictionaries[down], seen[0])
-    outer = mean_gradients(subject, batch, down, alphas)
+    outer = outer or mean_gradients(subject, batch, down, alphas)
     if unit < features.shape[-1]:
         value = (features[:, position, unit] * outer[0][:, position, unit]).sum()
     else:
         value = (error[:, position] * outer[1][:, position]).sum()
+    if not value.requires_grad:
+        return torch.zeros(*clean[0].shape[:2], clean[0].shape[2] + 1)  # nothing joins the two directly
     gradients = torch.autograd.grad(value, leaves, allow_unused=True)
     parts = [torch.zeros_like(c) if g is None else g * (p - c) for g, c, p in zip(gradients, clean, patch, strict=True)]
     return torch.cat([parts[0], parts[1].sum(-1, keepdim=True)], -1).detach()
@@ -149,3 +158,26 @@ def exact_edge(subject: Subject, batch: Batch, up: tuple[Site, int, int], down: 
         else:
             error[:, down[2]] = arrived[1][:, down[2]]
         return metric_with(subject, batch, down[0], (features, error)) - before
+
+
+def ablated(subject: Subject, batch: Batch, kept: Mapping[Site, Tensor], means: Mapping[Site, State]) -> Tensor:
+    """Metric of each example with the units of each site that are not `kept` [pos, d_sae + 1] at their means.
+
+    One unit and position at a time, site after site on the ablated stream.
+    """
+
+    def mix(site: Site) -> Callable[[Tensor], Tensor]:
+        def function(x: Tensor) -> Tensor:
+            features, error = (t.clone() for t in split(subject.dictionaries[site], x))
+            for position, row in enumerate(kept[site].tolist()):
+                for unit, stays in enumerate(row[:-1]):
+                    if not stays:
+                        features[:, position, unit] = means[site][0][position, unit]
+                if not row[-1]:
+                    error[:, position] = means[site][1][position]
+            return decode(subject.dictionaries[site], (features, error))
+
+        return function
+
+    with torch.no_grad():
+        return subject.metric(subject.model.run(batch.clean, {site: mix(site) for site in kept}), batch)

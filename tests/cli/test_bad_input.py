@@ -112,6 +112,7 @@ def test_the_same_in_a_process_of_its_own(case: str, atlas: Command, store: str)
     refused(atlas(*before, *arguments), *culprits)
 
 
+@pytest.mark.slow
 def test_a_runaway_query_is_stopped(atlas_here: Command, store: str) -> None:
     runaway = "UNWIND range(1, 100000000) AS a UNWIND range(1, 100000) AS b RETURN sum(a * b) AS total"
     refused(atlas_here("query", runaway, "--time-limit", "0.5", "--store", store), "time limit")
@@ -178,6 +179,7 @@ def test_a_full_disk(store: str, tmp_path: Path) -> None:
     refused(Outcome(process.returncode, out, err), "other.lbug")
 
 
+@pytest.mark.slow
 def test_ctrl_c_in_the_middle(store: str) -> None:
     runaway = "UNWIND range(1, 100000000) AS a UNWIND range(1, 100000) AS b RETURN sum(a * b) AS total"
     process = _in_a_process(["query", runaway, "--time-limit", "5", "--store", store])

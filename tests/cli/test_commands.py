@@ -8,6 +8,7 @@ import json
 from pathlib import Path
 
 import pyarrow.parquet as pq
+import pytest
 
 from tests.cli.conftest import Command
 
@@ -87,6 +88,7 @@ def test_compare_says_what_is_shared_and_what_each_has_alone(atlas: Command, sto
         assert unit in done.out
 
 
+@pytest.mark.slow
 def test_copy_delete_and_check(atlas: Command, store: str) -> None:
     assert atlas("copy", store, "other.lbug", "--circuit", "sva", "--circuit", "he/subject").code == 0
     assert _names(atlas, "other.lbug") == ["he/subject", "sva"]

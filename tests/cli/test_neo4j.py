@@ -15,6 +15,8 @@ from circuit_atlas.cypher.neo4j_server import Neo4jServer
 from tests.cli.conftest import Command, Outcome
 from tests.cli.test_bad_input import refused
 
+pytestmark = pytest.mark.slow  # a server is started and asked through new processes
+
 
 @pytest.fixture
 def nobody() -> str:

@@ -27,6 +27,7 @@ def test_importing_loads_neither_torch_nor_an_engine() -> None:
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first", ["plan", "discover", "load"])
 def test_discover_is_the_function_whatever_was_imported_first(first: str) -> None:
     code = f"from circuit_atlas.ingest import {first}, discover; assert callable(discover), discover"

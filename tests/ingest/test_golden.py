@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from bench.golden import Worst, compare
 from bench.golden_folder import open_golden
+from bench.made_golden import make
 from tests.fixtures_folder import fixtures, needs_fixtures
 
 
@@ -31,3 +33,13 @@ def test_a_difference_that_is_not_a_number_never_passes() -> None:
 
 def test_nothing_compared_is_no_agreement() -> None:
     assert math.isnan(Worst().relative)
+
+
+@pytest.mark.slow
+def test_another_architecture_and_dictionary_equal_the_literal_definitions(tmp_path: Path) -> None:
+    make(tmp_path / "made")
+
+    figures = compare(open_golden(tmp_path / "made"))
+
+    assert len(figures) == 14
+    assert [f"{f.name}: {f.value}" for f in figures if not f.holds] == []

@@ -14,6 +14,8 @@ from circuit_atlas.errors import StoreError, UnknownCircuitError
 from tests.graphs import MODEL, SUITE, small_circuits
 from tests.stores.test_behaviour import as_sets
 
+pytestmark = pytest.mark.slow  # whole stores are copied between engines
+
 DAMAGE = {
     "MATCH (c:Circuit)-[r:HAS_NODE]->(n:CircuitNode {kind: 'target'}) DELETE r": "has 0 targets, where one is right",
     "MATCH (n:CircuitNode)-[r:INSTANCE_OF]->(:Error) DELETE r": "instance of 0 Error nodes",
