@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
 from neo4j import GraphDatabase
 
-from circuit_atlas.cypher import Store, connect
+from circuit_atlas.cypher import CircuitRows, Store, connect
 from circuit_atlas.cypher.neo4j_server import Neo4jServer
 
-ENGINES = ("ladybug", "neo4j")
+ENGINES = ("ladybug", pytest.param("neo4j", marks=pytest.mark.slow))
+"""Both engines, as parameters; a server takes seconds to start, and each of its commits syncs a disk."""
 
 Connect = Callable[[], Store]
 """Opens the same store once more, as another process would."""
@@ -44,6 +45,37 @@ def neo4j_url(neo4j_server: Neo4jServer) -> str:
     """URL, password included, of an empty server."""
     empty(neo4j_server)
     return neo4j_server.url_with_password
+
+
+class Filled(Mapping[str, Store]):
+    """One store on each engine with the same circuits, opened and written when it is first asked for."""
+
+    def __init__(self, request: pytest.FixtureRequest, folder: Path, circuits: Sequence[CircuitRows]) -> None:
+        self._request, self._folder, self._circuits = request, folder, circuits
+        self._open: dict[str, Store] = {}
+
+    def __getitem__(self, engine: str) -> Store:
+        if engine not in self._open:
+            store = self._open[engine] = connect(self._url(engine))
+            store.write(self._circuits)
+        return self._open[engine]
+
+    def _url(self, engine: str) -> str:
+        if engine == "ladybug":
+            return f"ladybug:{self._folder / 'atlas.lbug'}"
+        server: Neo4jServer = self._request.getfixturevalue("neo4j_server")
+        empty(server)
+        return server.url_with_password
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(("ladybug", "neo4j"))
+
+    def __len__(self) -> int:
+        return 2
+
+    def close(self) -> None:
+        for store in self._open.values():
+            store.close()
 
 
 @pytest.fixture(params=ENGINES)

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 
-from circuit_atlas.cypher import Store, connect
+from circuit_atlas.cypher import Store
 from circuit_atlas.cypher.library import Query, load_library
-from circuit_atlas.cypher.neo4j_server import Neo4jServer
 from circuit_atlas.cypher.schema import PropertyType
 from tests.queries.circuits import EMBED_1, Case, four_circuits
 from tests.queries.expected import CASES
-from tests.store_fixtures import empty
+from tests.store_fixtures import ENGINES, Filled
 
 SAMPLES: dict[str, Any] = {
     "circuit": "he/subject",
@@ -31,15 +29,11 @@ LIBRARY = load_library()
 
 
 @pytest.fixture(scope="module")
-def stores(tmp_path_factory: pytest.TempPathFactory, neo4j_server: Neo4jServer) -> Iterator[Mapping[str, Store]]:
-    """The four circuits on each engine."""
-    empty(neo4j_server)
-    path: Path = tmp_path_factory.mktemp("queries") / "atlas.lbug"
-    with connect(f"ladybug:{path}") as embedded, connect(neo4j_server.url_with_password) as server:
-        both: Mapping[str, Store] = {"ladybug": embedded, "neo4j": server}
-        for store in both.values():
-            store.write(four_circuits())
-        yield both
+def stores(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Filled]:
+    """The circuits on each engine."""
+    filled = Filled(request, tmp_path_factory.mktemp("queries"), four_circuits())
+    yield filled
+    filled.close()
 
 
 def plain(value: Any) -> Any:
@@ -55,7 +49,7 @@ def same(left: Any, right: Any) -> bool:
     return bool(left == right)
 
 
-@pytest.mark.parametrize("engine", ["ladybug", "neo4j"])
+@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("case", CASES, ids=[f"{n}-{case.query}" for n, case in enumerate(CASES)])
 def test_rows_are_those_worked_out_by_hand(case: Case, engine: str, stores: Mapping[str, Store]) -> None:
     table = stores[engine].query(case.query, **case.params)
@@ -80,6 +74,7 @@ def variants(query: Query) -> list[dict[str, Any]]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LIBRARY)
 def test_both_engines_give_the_same_table(name: str, stores: Mapping[str, Store]) -> None:
     for params in variants(LIBRARY[name]):
@@ -99,7 +94,7 @@ PYTHON_TYPES: dict[PropertyType, tuple[type, ...]] = {
 }
 
 
-@pytest.mark.parametrize("engine", ["ladybug", "neo4j"])
+@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("name", LIBRARY)
 def test_raw_rows_have_the_declared_types_and_unique_keys(name: str, engine: str, stores: Mapping[str, Store]) -> None:
     query = LIBRARY[name]

@@ -13,11 +13,10 @@ from collections.abc import Iterator, Mapping
 import pandas as pd
 import pytest
 
-from circuit_atlas.cypher import Store, connect
+from circuit_atlas.cypher import Store
 from circuit_atlas.cypher.library import load_library
-from circuit_atlas.cypher.neo4j_server import Neo4jServer
 from tests.graphs import SITES, Edge, Unit, circuit
-from tests.store_fixtures import empty
+from tests.store_fixtures import ENGINES, Filled
 
 SIZES = {"r0": 3, "r1": 8, "r2": 25, "r3": 25, "r4": 60}
 THRESHOLDS = [(0.0, 0.0), (0.3, 0.0), (0.0, 0.4), (0.5, 0.5)]
@@ -41,17 +40,16 @@ GRAPHS = {name: random_circuit(name, n) for name, n in SIZES.items()}
 
 
 @pytest.fixture(scope="module")
-def stores(tmp_path_factory: pytest.TempPathFactory, neo4j_server: Neo4jServer) -> Iterator[Mapping[str, Store]]:
-    empty(neo4j_server)
-    path = tmp_path_factory.mktemp("random") / "atlas.lbug"
-    with connect(f"ladybug:{path}") as embedded, connect(neo4j_server.url_with_password) as server:
-        both = {"ladybug": embedded, "neo4j": server}
-        for store in both.values():
-            store.write([circuit(name, *graph) for name, graph in GRAPHS.items()])
-        yield both
+def stores(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Filled]:
+    """The circuits on each engine."""
+    filled = Filled(
+        request, tmp_path_factory.mktemp("random"), [circuit(name, *graph) for name, graph in GRAPHS.items()]
+    )
+    yield filled
+    filled.close()
 
 
-@pytest.mark.parametrize("engine", ["ladybug", "neo4j"])
+@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("name", GRAPHS)
 def test_nodes_and_edges_are_those_above_the_thresholds(name: str, engine: str, stores: Mapping[str, Store]) -> None:
     units, edges = GRAPHS[name]
@@ -83,7 +81,7 @@ def pooled_nodes(name: str, level: str) -> dict[tuple[object, ...], float]:
     return pooled
 
 
-@pytest.mark.parametrize("engine", ["ladybug", "neo4j"])
+@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("level", ["feature", "role", "position"])
 def test_overlap_is_that_of_sets_pooled_by_hand(level: str, engine: str, stores: Mapping[str, Store]) -> None:
     for threshold in (0.0, 0.4):
@@ -104,6 +102,7 @@ def test_overlap_is_that_of_sets_pooled_by_hand(level: str, engine: str, stores:
                 assert row.weighted_jaccard == pytest.approx(smaller / larger)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in load_library() if name not in ("circuits", "tasks", "models")])
 def test_both_engines_agree(name: str, stores: Mapping[str, Store]) -> None:
     query = load_library()[name]

@@ -61,6 +61,7 @@ def test_no_server_answers() -> None:
     assert "make neo4j" in line
 
 
+@pytest.mark.slow
 def test_a_server_that_refuses(neo4j_server: Neo4jServer, neo4j_url: str) -> None:
     host = neo4j_url.partition("@")[2]
     assert "wrong user or password" in refusal(f"bolt://neo4j:{SECRET}@{host}")
@@ -69,6 +70,7 @@ def test_a_server_that_refuses(neo4j_server: Neo4jServer, neo4j_url: str) -> Non
     assert "there are no circuits" in refusal(neo4j_url, create=False)
 
 
+@pytest.mark.slow
 def test_user_and_password_from_the_environment(
     neo4j_server: Neo4jServer, neo4j_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -106,6 +108,7 @@ def test_a_full_disk_is_one_line_and_changes_nothing(tmp_path: Path) -> None:
         assert store.check() == []
 
 
+@pytest.mark.slow
 def test_other_tools_open_the_same_graph(neo4j_server: Neo4jServer, neo4j_url: str) -> None:
     with connect(neo4j_url) as store:
         store.write(small_circuits())
