@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def demo(store: StoreOption = None, database: DatabaseOption = None, version: VersionOption = False) -> None:
     """Find, measure and compare the circuits of the shipped model.
 
-    Takes 2 to 3 minutes on two cores. Each circuit is written as soon as it is found, so that Ctrl-C loses only the
+    Takes about 2 minutes on two cores. Each circuit is written as soon as it is found, so that Ctrl-C loses only the
     one at work; running it again replaces what is there.
     """
     silence_libraries()
@@ -50,6 +50,8 @@ def shipped_settings() -> list[DiscoverSettings]:
             held_out=str(task.test),
             task=task.id,
             name=task.id,
+            model_id="atlas-demo",
+            suite="topk16",
         )
         for task in shipped_files.tasks()
     ]
