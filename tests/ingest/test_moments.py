@@ -72,3 +72,25 @@ def test_equal_values_have_an_error_of_zero_and_not_of_rounding() -> None:
     moments = gather(torch.full((9,), 0.1), torch.arange(3).repeat_interleave(3), 2)
 
     assert float(moments.standard_error()) == pytest.approx(0.0, abs=1e-8)
+
+
+@pytest.mark.parametrize("examples_an_item", [1, 3])
+def test_intervals_cover_what_they_say(examples_an_item: int) -> None:
+    # 40 items about a known mean, with noise of item and of example; a thousand data sets at once.
+    n_sets, n_items, truth = 1_000, 40, 0.7
+    generator = torch.Generator().manual_seed(2)
+    of_item = torch.randn(n_items, 1, n_sets, generator=generator)
+    of_example = torch.randn(n_items, examples_an_item, n_sets, generator=generator)
+    values = (truth + of_item + 0.5 * of_example).flatten(0, 1)
+    items = torch.arange(n_items).repeat_interleave(examples_an_item)
+
+    moments = ItemMoments()
+    moments.add(values[:50], items[:50])  # an item may go on in the next batch
+    moments.add(values[50:], items[50:])
+    covered = (moments.mean() - truth).abs() <= 1.96 * moments.standard_error()
+
+    assert 0.90 <= float(covered.double().mean()) <= 0.98
+    # Taking repeated examples for independent would not: that is why items are the unit.
+    naive = values.std(0) / len(values) ** 0.5
+    if examples_an_item > 1:
+        assert float(((values.mean(0) - truth).abs() <= 1.96 * naive).double().mean()) < 0.90
