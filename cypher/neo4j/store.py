@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from circuit_atlas.cypher.transaction import Transaction
 
 T = TypeVar("T")
+
+# What the driver logs on its way to an error is said by the error; without a handler Python would print it.
+logging.getLogger("neo4j").addHandler(logging.NullHandler())
 
 CONNECT_SECONDS = 5.0
 READ_VERSION = "MATCH (m:Meta {id: $id}) RETURN m.schema_version AS version"

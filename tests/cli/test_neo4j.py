@@ -46,9 +46,10 @@ def test_circuits_go_to_neo4j_and_back(atlas_here: Command, store: str, neo4j_ur
 
 
 def test_neo4j_down(atlas: Command, nobody: str) -> None:
-    done = atlas("circuits", "--store", nobody)
-    refused(done, "127.0.0.1", "make neo4j")
-    assert "secret-word" not in done.err
+    for address in (nobody, nobody.replace("bolt://", "neo4j://")):
+        done = atlas("circuits", "--store", address)
+        refused(done, "127.0.0.1", "make neo4j")
+        assert "secret-word" not in done.err
 
 
 def test_wrong_password(atlas: Command, neo4j_server: Neo4jServer) -> None:
