@@ -74,7 +74,8 @@ def _from_folder(folder: Path, model: LanguageModel) -> list[SparseDictionary]:
 def _load_one(folder: Path, model: LanguageModel) -> SparseDictionary:
     from sae_lens import SAE
 
-    site = _site_of(folder)
+    cfg = _configuration(folder)
+    site = _site_of(folder, cfg)
     try:
         with quiet():
             sae = SAE.load_from_disk(folder, device=str(model.device), dtype="float32")
@@ -84,12 +85,25 @@ def _load_one(folder: Path, model: LanguageModel) -> SparseDictionary:
     return SparseDictionary(site, _freeze(sae), str(folder))
 
 
-def _site_of(folder: Path) -> Site:
-    """Site by the hook that the configuration names; by the folder's name where it names none."""
+def _configuration(folder: Path) -> dict[str, Any]:
+    """Read `cfg.json` and refuse what attribution has no meaning for."""
     try:
         cfg: dict[str, Any] = json.loads((folder / "cfg.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ModelError(f"{folder / 'cfg.json'} cannot be read: {error}") from None
+    kind = str(cfg.get("architecture", ""))
+    if "transcoder" in kind or "crosscoder" in kind:
+        raise ModelError(
+            f"{folder} holds a {kind}: it reads one site and writes another; only dictionaries that reconstruct what "
+            "they read can be used"
+        )
+    if kind == "topk" and "k" not in cfg:
+        raise ModelError(f"{folder / 'cfg.json'} says topk but no k: how many features may fire?")
+    return cfg
+
+
+def _site_of(folder: Path, cfg: Mapping[str, Any]) -> Site:
+    """Site by the hook that the configuration names; by the folder's name where it names none."""
     hook = cfg.get("metadata", {}).get("hook_name") or cfg.get("hook_name")
     try:
         return site_from_hook(hook) if hook else site_from_name(folder.name)

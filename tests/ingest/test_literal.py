@@ -24,6 +24,9 @@ KINDS = [
     ("llama", "topk", "layer_norm"),
     ("neox", "jumprelu", "none"),
     ("neox", "standard", "constant_norm_rescale"),
+    ("llama", "rescaled topk", "none"),
+    ("neox", "gated", "none"),
+    ("llama", "gated", "layer_norm"),
 ]
 
 

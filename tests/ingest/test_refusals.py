@@ -121,3 +121,22 @@ def test_accuracy_of_pairs_is_the_share_with_the_right_order(good: dict[str, Any
     (other,) = discover(DiscoverSettings(**good | {"held_out_share": 0.0})).rows.nodes["Circuit"]
 
     assert circuit["accuracy"] + other["accuracy"] == 1.0
+
+
+def test_a_transcoder_is_no_dictionary(good: dict[str, Any]) -> None:
+    import sae_lens
+
+    folder = next(Path(good["dictionaries"]).glob("*/cfg.json")).parent
+    width = json.loads((folder / "cfg.json").read_text())["d_in"]
+    sizes: dict[str, Any] = {"d_in": width, "d_out": width, "d_sae": 8}
+    sae_lens.Transcoder(sae_lens.TranscoderConfig(**sizes)).save_model(folder)
+    line = refusal(ModelError, **good)
+    assert line.startswith(f"{folder} holds a transcoder: it reads one site and writes another")
+
+
+def test_a_topk_without_k(good: dict[str, Any]) -> None:
+    cfg = next(Path(good["dictionaries"]).glob("*/cfg.json"))
+    said = json.loads(cfg.read_text()) | {"architecture": "topk"}
+    said.pop("k", None)
+    cfg.write_text(json.dumps(said))
+    assert "says topk but no k" in refusal(ModelError, **good)

@@ -73,6 +73,10 @@ def _sae(kind: str, normalisation: str, seed: int) -> Any:
     made: dict[str, Any] = {
         "standard": lambda: sae_lens.StandardSAE(sae_lens.StandardSAEConfig(**sizes)),
         "topk": lambda: sae_lens.TopKSAE(sae_lens.TopKSAEConfig(**sizes, k=6)),
+        "rescaled topk": lambda: sae_lens.TopKSAE(
+            sae_lens.TopKSAEConfig(**sizes, k=6, rescale_acts_by_decoder_norm=True)
+        ),
+        "gated": lambda: sae_lens.GatedSAE(sae_lens.GatedSAEConfig(**sizes)),
         "jumprelu": lambda: sae_lens.JumpReLUSAE(sae_lens.JumpReLUSAEConfig(**sizes)),
     }
     sae = made[kind]()
