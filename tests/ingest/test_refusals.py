@@ -128,7 +128,7 @@ def test_a_transcoder_is_no_dictionary(good: dict[str, Any]) -> None:
 
     folder = next(Path(good["dictionaries"]).glob("*/cfg.json")).parent
     width = json.loads((folder / "cfg.json").read_text())["d_in"]
-    sizes: dict[str, Any] = {"d_in": width, "d_out": width, "d_sae": 8}
+    sizes: dict[str, Any] = {"d_in": width, "d_out": width, "d_sae": 8, "apply_b_dec_to_input": False}
     sae_lens.Transcoder(sae_lens.TranscoderConfig(**sizes)).save_model(folder)
     line = refusal(ModelError, **good)
     assert line.startswith(f"{folder} holds a transcoder: it reads one site and writes another")
