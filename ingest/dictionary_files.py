@@ -59,10 +59,10 @@ def _refuse_misfit(dictionary: SparseDictionary, model: LanguageModel) -> None:
         raise ModelError(
             f"there is a dictionary for {dictionary.site.name}, but {model.name} has layers 0 to {model.n_layers - 1}"
         )
-    if dictionary.d_in != model.d_model:
+    if dictionary.d_in != model.width_at(dictionary.site):
         raise ModelError(
             f"the dictionary at {dictionary.site.name} is for activations of width {dictionary.d_in}, "
-            f"but {model.name} has width {model.d_model}"
+            f"but {model.name} has width {model.width_at(dictionary.site)}" + (" there" if dictionary.site.is_z else "")
         )
     dictionary.check()
 

@@ -176,6 +176,19 @@ class LanguageModel:
             )
         return found
 
+    def width_at(self, site: Site) -> int:
+        """Width of the activation at a site."""
+        return int(self.bridge.cfg.n_heads) * int(self.bridge.cfg.d_head) if site.is_z else self.d_model
+
+    def written(self, site: Site, rows: Float[Tensor, "row d"]) -> Float[Tensor, "row d_model"]:
+        """What directions at a site write into the residual stream."""
+        if not site.is_z:
+            return rows
+        project = self.bridge.blocks[site.layer].attn.o.original_component
+        with torch.no_grad():
+            found: Tensor = project(rows) - project(torch.zeros_like(rows))
+        return found
+
     def unembedding(self) -> Float[Tensor, "d_vocab d_model"]:
         """Rows that turn the final residual stream into logits."""
         weight: Tensor = self.bridge.original_model.get_output_embeddings().weight

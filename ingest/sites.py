@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from circuit_atlas.errors import ModelError
 
@@ -23,6 +23,9 @@ _ALIASES = (
     (re.compile(r"^blocks\.(\d+)\.(hook_out|hook_resid_post)$"), "resid"),
 )
 
+_Z = re.compile(r"^blocks\.(\d+)\.attn\.(hook_z|o\.hook_in)$")
+"""Attention before its output projection, heads concatenated: a dictionary of an attention site may sit there."""
+
 _NAME = re.compile(r"^(?:embed|(attn|mlp|resid)_(\d+))$")
 
 
@@ -33,11 +36,13 @@ class Site:
     Attributes:
         layer: from 0; -1 for the embedding.
         rank: order within the layer.
+        hook: hook of TransformerBridge, where it is not the usual one of such a site.
 
     """
 
     layer: int
     rank: int
+    hook: str = field(default="", compare=False)
 
     @property
     def component(self) -> str:
@@ -52,7 +57,14 @@ class Site:
     @property
     def hook_name(self) -> str:
         """Canonical hook of TransformerBridge."""
+        if self.hook:
+            return self.hook
         return "blocks.0.hook_in" if self.layer < 0 else _HOOKS[self.component].format(self.layer)
+
+    @property
+    def is_z(self) -> bool:
+        """Whether it is attention before its output projection."""
+        return _Z.match(self.hook) is not None
 
 
 def site_from_name(name: str) -> Site:
@@ -75,11 +87,15 @@ def site_from_hook(hook_name: str) -> Site:
         ModelError: no site has that hook.
 
     """
+    before_output = _Z.match(hook_name)
+    if before_output is not None:
+        layer = int(before_output[1])
+        return Site(layer, COMPONENTS.index("attn"), hook=f"blocks.{layer}.attn.hook_z")
     for pattern, component in _ALIASES:
         match = pattern.match(hook_name)
         if match is not None:
             return Site(-1, 0) if component == "embed" else Site(int(match[1]), COMPONENTS.index(component))
     raise ModelError(
         f"the hook {hook_name!r} is not one that circuits are found at; "
-        "known are blocks.0.hook_resid_pre and blocks.N.hook_attn_out, hook_mlp_out, hook_resid_post"
+        "known are blocks.0.hook_resid_pre and blocks.N.attn.hook_z, hook_attn_out, hook_mlp_out, hook_resid_post"
     )

@@ -16,7 +16,7 @@ from circuit_atlas.ingest.changes import run_ends, unit_changes
 from circuit_atlas.ingest.cotangents import ActiveRows, Units
 from circuit_atlas.ingest.edge_weights import cut_graph, edge_weights
 from circuit_atlas.ingest.node_effects import clean_gradients, path_gradients, unit_effects
-from circuit_atlas.ingest.sites import Site, site_from_name
+from circuit_atlas.ingest.sites import Site, site_from_hook, site_from_name
 from tests.ingest.tiny import D_SAE, make_batch, make_subject
 
 KINDS = [
@@ -112,3 +112,47 @@ def test_a_small_step_of_one_unit_does_what_its_atp_effect_says(tmp_path: Path) 
         position, unit = divmod(place, D_SAE + 1)
         exact = float(literal.patch_one(subject, batch, site, unit, position, share).mean()) / share
         assert exact == pytest.approx(float(mean[position, unit]), rel=0.05)
+
+
+@pytest.mark.parametrize("family", ["llama", "neox"])
+def test_attention_before_its_output_projection(tmp_path: Path, family: str) -> None:
+    subject, batch = make_subject(tmp_path, family, "standard", "none", z=True), make_batch()
+    sites = {site.name: site for site in subject.dictionaries}
+    assert sites["attn_0"].hook_name == "blocks.0.attn.hook_z"
+    effects = dense_effects(subject, batch, "ig")
+    for name in ("embed", "attn_0", "resid_0", "attn_1"):
+        assert_near(effects[sites[name]], literal.node_effects(subject, batch, sites[name], [0.0, 0.25, 0.5, 0.75]))
+
+    ends = run_ends(subject.model, subject.dictionaries, batch)
+    outer = clean_gradients(subject.model, subject.metric, batch, ends)
+    changes = {site: unit_changes(dictionary, ends) for site, dictionary in subject.dictionaries.items()}
+    active = {site: ActiveRows.on_clean(change) for site, change in changes.items()}
+    last = batch.clean.shape[1] - 1
+    every = Units(torch.arange(D_SAE + 1), torch.full((D_SAE + 1,), last))
+    units = dict.fromkeys(subject.dictionaries, every)
+    graph = cut_graph(subject.model, subject.metric, batch, ends.clean)
+    found = {
+        (up.name, down.name): weights
+        for up, down, weights in edge_weights(graph, active, changes, outer, units, units)
+        if down is not None
+    }
+    for up, down in (("attn_0", "resid_0"), ("resid_0", "attn_1"), ("attn_1", "resid_1")):
+        for unit in (*found[up, down].abs().sum((0, 2)).argsort(descending=True)[:2].tolist(), D_SAE):
+            expected = literal.edge_weights(subject, batch, sites[up], sites[down], unit, last)[:, last]
+            assert_near(found[up, down][:, unit], expected)
+
+
+def test_what_a_direction_before_the_output_projection_writes(tmp_path: Path) -> None:
+    model = make_subject(tmp_path, "neox", "standard", "none", z=True).model
+    z, out = site_from_hook("blocks.1.attn.hook_z"), site_from_name("attn_1")
+    row = torch.randn(1, model.width_at(z), generator=torch.Generator().manual_seed(1))
+    seen: list[Tensor] = []
+
+    def note(x: Tensor) -> Tensor:
+        seen.append(x)
+        return x
+
+    with torch.no_grad():
+        for value in (torch.zeros_like(row), row):
+            model.run(torch.tensor([[3]]), {z: partial(_instead, value[None]), out: note})
+    torch.testing.assert_close(model.written(z, row), seen[1][0] - seen[0][0])

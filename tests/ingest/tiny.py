@@ -12,15 +12,17 @@ from circuit_atlas.ingest.batches import Batch
 from circuit_atlas.ingest.dictionary import SparseDictionary
 from circuit_atlas.ingest.language_model import load_model
 from circuit_atlas.ingest.metrics import LogitDifference, NegativeLogit
-from circuit_atlas.ingest.sites import site_from_name
+from circuit_atlas.ingest.sites import site_from_hook, site_from_name
 
 D_MODEL, D_SAE, VOCABULARY, LAYERS = 16, 24, 20, 2
 SITES = ("embed", "attn_0", "mlp_0", "resid_0", "attn_1", "resid_1")
 """Sites with a dictionary: `mlp_1` has none, so that what passes there is direct."""
 
 
-def make_subject(folder: Path, family: str, kind: str, normalisation: str, *, pairs: bool = True) -> Subject:
-    """Write and load a random model of one family, with random dictionaries of one kind."""
+def make_subject(
+    folder: Path, family: str, kind: str, normalisation: str, *, pairs: bool = True, z: bool = False
+) -> Subject:
+    """Write and load a random model of one family, with random dictionaries of one kind (`z`: attention's at z)."""
     from transformers import GPTNeoXConfig, GPTNeoXForCausalLM, LlamaConfig, LlamaForCausalLM
 
     torch.manual_seed(3)
@@ -40,6 +42,9 @@ def make_subject(folder: Path, family: str, kind: str, normalisation: str, *, pa
     model.save_pretrained(folder)
     _save_tokenizer(folder)
     sites = [site_from_name(name) for name in SITES]
+    if z:
+        hooks = [site.hook_name.replace("attn.hook_out", "attn.hook_z") for site in sites]
+        sites = [site_from_hook(hook) for hook in hooks]
     dictionaries = {
         site: SparseDictionary(site, _sae(kind, normalisation, number), "made here")
         for number, site in enumerate(sites)
