@@ -144,15 +144,19 @@ def test_attention_before_its_output_projection(tmp_path: Path, family: str) -> 
 
 def test_what_a_direction_before_the_output_projection_writes(tmp_path: Path) -> None:
     model = make_subject(tmp_path, "neox", "standard", "none", z=True).model
-    z, out = site_from_hook("blocks.1.attn.hook_z"), site_from_name("attn_1")
+    z = site_from_hook("blocks.1.attn.hook_z")
     row = torch.randn(1, model.width_at(z), generator=torch.Generator().manual_seed(1))
     seen: list[Tensor] = []
 
-    def note(x: Tensor) -> Tensor:
+    def note(x: Tensor, hook: object) -> None:
         seen.append(x)
-        return x
 
     with torch.no_grad():
         for value in (torch.zeros_like(row), row):
-            model.run(torch.tensor([[3]]), {z: partial(_instead, value[None]), out: note})
+            hooks = [(z.hook_name, partial(_shaped, value)), ("blocks.1.attn.hook_out", note)]
+            model.bridge.run_with_hooks(torch.tensor([[3]]), return_type="logits", fwd_hooks=hooks)
     torch.testing.assert_close(model.written(z, row), seen[1][0] - seen[0][0])
+
+
+def _shaped(value: Tensor, x: Tensor, hook: object) -> Tensor:
+    return value.view_as(x)
