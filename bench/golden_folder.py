@@ -99,4 +99,4 @@ def _dictionary(file: Path) -> SparseDictionary:
             }
         )
     sae.requires_grad_(False)
-    return SparseDictionary(site, sae, str(file))
+    return SparseDictionary.holding(site, sae, str(file))

@@ -13,10 +13,10 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from torch import Tensor
 
-from circuit_atlas.ingest.attribution import Subject
 from circuit_atlas.ingest.batches import Batch
 from circuit_atlas.ingest.dictionary import SparseDictionary
 from circuit_atlas.ingest.sites import Site
+from circuit_atlas.ingest.subject import Subject
 
 State = tuple[Tensor, Tensor]
 """Features [batch, pos, d_sae] and error [batch, pos, d_in] of one site."""
@@ -25,13 +25,13 @@ State = tuple[Tensor, Tensor]
 def decode(dictionary: SparseDictionary, state: State) -> Tensor:
     """Put features and error together again."""
     features, error = state
-    return features @ dictionary.decoder + dictionary.bias + error
+    return dictionary.reconstruct(features) + dictionary.bias + error
 
 
 def split(dictionary: SparseDictionary, x: Tensor) -> State:
     """Take an activation apart into features and error."""
     features = dictionary.encode(x)
-    return features, x - features @ dictionary.decoder - dictionary.bias
+    return features, x - dictionary.reconstruct(features) - dictionary.bias
 
 
 def states(subject: Subject, batch: Batch, *, patch: bool) -> dict[Site, State]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -168,16 +168,19 @@ def resample(examples: Sequence[TokenExample], seed: int) -> list[TokenExample]:
     return found
 
 
-def batches(examples: Sequence[TokenExample], size: int, device: torch.device | str = "cpu") -> list[Batch]:
-    """Group examples of equal length, those of one item side by side, into batches of at most `size`."""
+def batches(
+    examples: Sequence[TokenExample], size: int | Callable[[int], int], device: torch.device | str = "cpu"
+) -> list[Batch]:
+    """Group examples of equal length, those of one item side by side, into batches of at most `size` (of a length)."""
     numbers = {item: n for n, item in enumerate(dict.fromkeys(e.example.item for e in examples))}
     by_length: dict[int, list[int]] = defaultdict(list)
     for index in sorted(range(len(examples)), key=lambda i: numbers[examples[i].example.item]):
         by_length[len(examples[index].clean)].append(index)
     found = []
-    for indices in by_length.values():
-        for start in range(0, len(indices), size):
-            found.append(_batch(examples, indices[start : start + size], numbers, device))
+    for length, indices in by_length.items():
+        most = size if isinstance(size, int) else size(length)
+        for start in range(0, len(indices), most):
+            found.append(_batch(examples, indices[start : start + most], numbers, device))
     return found
 
 

@@ -106,7 +106,7 @@ class UnitChanges:
         found = self.error[self.example[rows], self.position[rows]]
         features = ~self.is_error[rows]
         change = (self.patch[rows] - self.clean[rows])[features]
-        found[features] = change[:, None] * self.dictionary.decoder[self.unit[rows][features]]
+        found[features] = change[:, None] * self.dictionary.decoder_rows(self.unit[rows][features])
         return found
 
     def along(self, gradient: Float[Tensor, "batch pos d_in"]) -> Float[Tensor, " row"]:
@@ -128,9 +128,15 @@ class UnitChanges:
         found[self.example[inside], self.position[inside], at[inside]] = (self.patch - self.clean)[inside]
         return found[..., column]
 
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        columns = (self.example, self.position, self.unit, self.clean, self.patch, self.error, self.clean_error)
+        return sum(column.numel() * column.element_size() for column in columns)
+
     def slices(self, most: int = 0) -> Iterator[slice]:
         """Rows in slices of at most `most` (0: as many as memory is meant for)."""
-        most = most or max(1, _SLICE_NUMBERS // self.dictionary.d_in)
+        most = most or max(1, _SLICE_NUMBERS // (4 * self.dictionary.d_in))
         for start in range(0, len(self), most):
             yield slice(start, start + most)
 
@@ -146,11 +152,9 @@ def unit_changes(dictionary: SparseDictionary, ends: Ends) -> UnitChanges:
     with torch.no_grad():
         for start in range(0, length, step):
             here = slice(start, start + step)
-            f_clean = dictionary.encode(clean[:, here])
-            e_clean = dictionary.error(clean[:, here], f_clean)
+            f_clean, e_clean = _apart(dictionary, clean[:, here])
             if fixed is None:
-                f_patch = dictionary.encode(patch[:, here])
-                e_patch = dictionary.error(patch[:, here], f_patch)
+                f_patch, e_patch = _apart(dictionary, patch[:, here])
             else:
                 f_patch, e_patch = (_at(values, here).to(f_clean) for values in (fixed.acts, fixed.error))
             error[:, here], clean_error[:, here] = e_patch - e_clean, e_clean
@@ -163,6 +167,14 @@ def unit_changes(dictionary: SparseDictionary, ends: Ends) -> UnitChanges:
     errors = (b, s, torch.full_like(b, dictionary.d_sae), size[0].flatten(), size[1].flatten())
     example, position, unit, at_clean, at_patch = (torch.cat(pair) for pair in zip(columns, errors, strict=True))
     return UnitChanges(dictionary, example, position, unit, at_clean, at_patch, error, clean_error)
+
+
+def _apart(dictionary: SparseDictionary, x: Float[Tensor, "batch pos d_in"]) -> tuple[Tensor, Tensor]:
+    """Activations [batch, pos, d_sae] and error; what is active alone is read of the decoder."""
+    acts = dictionary.encode(x)
+    token, unit = torch.nonzero(acts.flatten(0, 1), as_tuple=True)
+    decoded = dictionary.reconstruct_few(token, unit, acts.flatten(0, 1)[token, unit], x[..., 0].numel())
+    return acts, x - decoded.view_as(x) - dictionary.bias
 
 
 def _at(values: Tensor, here: slice) -> Tensor:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from circuit_atlas.errors import ModelError
+from circuit_atlas.ingest.budget import Budget
 from circuit_atlas.ingest.dictionary import SparseDictionary
 from circuit_atlas.ingest.language_model import LanguageModel, quiet
+from circuit_atlas.ingest.shelf import Shelf
 from circuit_atlas.ingest.sites import Site, site_from_hook, site_from_name
 
 
@@ -33,15 +36,18 @@ class Suite:
         return tuple(sorted(self.dictionaries))
 
 
-def load_suite(source: str, model: LanguageModel, *, name: str = "") -> Suite:
+def load_suite(source: str, model: LanguageModel, *, name: str = "", budget: Budget | None = None) -> Suite:
     """Load the dictionaries in a folder, or of a SAELens release, that fit the model.
+
+    Each is opened once, checked and digested; after that as many stay open as the budget allows.
 
     Raises:
         ModelError: none is there, one cannot be loaded, or one does not fit the model (its site is named).
 
     """
     folder = Path(source).expanduser()
-    found = _from_folder(folder, model) if folder.is_dir() else _from_release(source, model)
+    shelf = Shelf((budget or Budget()).shelf)
+    found = _from_folder(folder, model, shelf) if folder.is_dir() else _from_release(source, model, shelf)
     dictionaries: dict[Site, SparseDictionary] = {}
     for dictionary in found:
         if dictionary.site in dictionaries:
@@ -65,24 +71,30 @@ def _refuse_misfit(dictionary: SparseDictionary, model: LanguageModel) -> None:
             f"but {model.name} has width {model.width_at(dictionary.site)}" + (" there" if dictionary.site.is_z else "")
         )
     dictionary.check()
+    _ = dictionary.weights_digest, dictionary.size  # now, while it is open
 
 
-def _from_folder(folder: Path, model: LanguageModel) -> list[SparseDictionary]:
-    return [_load_one(cfg.parent, model) for cfg in sorted(folder.glob("*/cfg.json"))]
+def _from_folder(folder: Path, model: LanguageModel, shelf: Shelf) -> Iterator[SparseDictionary]:
+    for cfg in sorted(folder.glob("*/cfg.json")):
+        site = _site_of(cfg.parent, _configuration(cfg.parent))
+        yield SparseDictionary(site, _kept(shelf, partial(_load_one, cfg.parent, model)), str(cfg.parent))
 
 
-def _load_one(folder: Path, model: LanguageModel) -> SparseDictionary:
+def _kept(shelf: Shelf, load: Callable[[], Any]) -> Callable[[], Any]:
+    """Open through the shelf; the function itself is the key, for each dictionary has its own."""
+    return lambda: shelf.take(load, load)
+
+
+def _load_one(folder: Path, model: LanguageModel) -> Any:
     from sae_lens import SAE
 
-    cfg = _configuration(folder)
-    site = _site_of(folder, cfg)
     try:
         with quiet():
             sae = SAE.load_from_disk(folder, device=str(model.device), dtype="float32")
     except Exception as error:  # whatever a broken file raises, the user needs its folder and the first line
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise ModelError(f"the dictionary in {folder} cannot be loaded: {reason[0]}") from error
-    return SparseDictionary(site, _freeze(sae), str(folder))
+    return _freeze(sae)
 
 
 def _configuration(folder: Path) -> dict[str, Any]:
@@ -111,25 +123,27 @@ def _site_of(folder: Path, cfg: Mapping[str, Any]) -> Site:
         raise ModelError(f"the dictionary in {folder} has no place: {error}") from None
 
 
-def _from_release(release: str, model: LanguageModel) -> list[SparseDictionary]:
-    from sae_lens import SAE
+def _from_release(release: str, model: LanguageModel, shelf: Shelf) -> Iterator[SparseDictionary]:
     from sae_lens.loading.pretrained_saes_directory import get_pretrained_saes_directory
 
     directory = get_pretrained_saes_directory()
     if release not in directory:
         raise ModelError(f"{release!r} is neither a folder of dictionaries nor a release that SAELens knows")
-    loaded = []
     for sae_name in directory[release].saes_map:
-        try:
-            with quiet():
-                sae = SAE.from_pretrained(release, sae_name, device=str(model.device))
-        except Exception as error:  # no network, a removed file, a changed format: all end here
-            reason = str(error).strip().splitlines() or [type(error).__name__]
-            raise ModelError(f"the dictionary {sae_name} of {release} cannot be loaded: {reason[0]}") from error
-        loaded.append(
-            SparseDictionary(site_from_hook(sae.cfg.metadata.hook_name), _freeze(sae), f"{release}/{sae_name}")
-        )
-    return loaded
+        opened = _kept(shelf, partial(_download_one, release, sae_name, model))
+        yield SparseDictionary(site_from_hook(opened().cfg.metadata.hook_name), opened, f"{release}/{sae_name}")
+
+
+def _download_one(release: str, sae_name: str, model: LanguageModel) -> Any:
+    from sae_lens import SAE
+
+    try:
+        with quiet():
+            sae = SAE.from_pretrained(release, sae_name, device=str(model.device))
+    except Exception as error:  # no network, a removed file, a changed format: all end here
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        raise ModelError(f"the dictionary {sae_name} of {release} cannot be loaded: {reason[0]}") from error
+    return _freeze(sae)
 
 
 def _freeze(sae: Any) -> Any:

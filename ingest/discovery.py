@@ -17,19 +17,14 @@ from circuit_atlas.cypher.rows import CircuitRows
 from circuit_atlas.cypher.store import Store
 from circuit_atlas.ingest.accuracy import accuracy
 from circuit_atlas.ingest.active import active_features, mean_units_active
-from circuit_atlas.ingest.attribution import (
-    Fixed,
-    NodeAttribution,
-    Subject,
-    attribute_edges,
-    attribute_nodes,
-    by_input,
-)
+from circuit_atlas.ingest.attribution import NodeAttribution, attribute_nodes
 from circuit_atlas.ingest.baselines import MeanBaselines, inputs, zero_baselines
 from circuit_atlas.ingest.batches import Batch, TokenExample, batches
+from circuit_atlas.ingest.budget import Budget
 from circuit_atlas.ingest.circuit_row import Facts, circuit_row, position_roles, right_sign, target_effect
 from circuit_atlas.ingest.data import Data, to_tokens
 from circuit_atlas.ingest.dictionary_files import Suite, load_suite
+from circuit_atlas.ingest.edge_attribution import attribute_edges
 from circuit_atlas.ingest.evidence import gather_evidence
 from circuit_atlas.ingest.graph_rows import Findings, choose_edge_floor, to_rows
 from circuit_atlas.ingest.identity import Identity, identify
@@ -40,7 +35,9 @@ from circuit_atlas.ingest.selection import Shape, SiteNodes, choose_nodes, takin
 from circuit_atlas.ingest.settings import DiscoverSettings
 from circuit_atlas.ingest.site_checks import check_sites, warnings
 from circuit_atlas.ingest.sites import Site
+from circuit_atlas.ingest.states import Fixed, by_input
 from circuit_atlas.ingest.strongest_edges import exact_weights
+from circuit_atlas.ingest.subject import Subject
 from circuit_atlas.ingest.texts import read_texts
 from circuit_atlas.progress import Reporter, Silent
 
@@ -77,7 +74,8 @@ def load(settings: DiscoverSettings) -> Loaded:
 
     """
     model = load_model(settings.model, name=settings.model_id, device=settings.device, dtype=settings.dtype)
-    return Loaded(model, load_suite(settings.dictionaries, model, name=settings.suite))
+    budget = Budget.of(settings.memory, model.device)
+    return Loaded(model, load_suite(settings.dictionaries, model, name=settings.suite, budget=budget))
 
 
 def discover(
@@ -129,8 +127,8 @@ def _find(settings: DiscoverSettings, loaded: Loaded, data: Data, identity: Iden
     dictionaries, keep = loaded.suite.dictionaries, settings.positions == "keep"
     widths = {site: dictionary.d_sae for site, dictionary in dictionaries.items()}
     metric: Metric = LogitDifference() if data.train[0].patch_answer is not None else NegativeLogit()
-    subject = Subject(loaded.model, dictionaries, metric)
-    train = batches(data.train, settings.batch_size, loaded.model.device)
+    subject = Subject(loaded.model, dictionaries, metric, Budget.of(settings.memory, loaded.model.device))
+    train = _batches(subject, data.train, settings)
     attribution = attribute_nodes(subject, train, settings, reporter, _fixed(settings, subject, train))
     effects, shape = attribution.effects, Shape(_items(train), max(len(e.clean) for e in data.train))
     nodes, node_floor = choose_nodes(
@@ -195,7 +193,7 @@ def _measured(
         mean_units_active(effects, widths, shape, keep=keep),
         shape.length if keep else 1,
     )
-    held = batches(data.held_out, settings.batch_size, subject.model.device)
+    held = _batches(subject, data.held_out, settings)
     return measure(subject, circuit, train, held, settings, reporter)
 
 
@@ -215,6 +213,15 @@ def _fixed(settings: DiscoverSettings, subject: Subject, train: Sequence[Batch])
         sites = list(subject.dictionaries)
         return MeanBaselines(subject.model, subject.dictionaries, sites, inputs(train)).of_length
     return by_input
+
+
+def _batches(subject: Subject, examples: Sequence[TokenExample], settings: DiscoverSettings) -> list[Batch]:
+    """Batches as large as asked for, or as memory allows."""
+
+    def size(length: int) -> int:
+        return subject.budget.batch(subject.model, length, settings.batch_size)
+
+    return batches(examples, size, subject.model.device)
 
 
 def _items(train: Sequence[Batch]) -> torch.Tensor:
@@ -264,9 +271,10 @@ def plan(settings: DiscoverSettings) -> Plan:
     data = to_tokens(settings, texts, loaded.model.tokenizer)
     metric: Metric = LogitDifference() if data.train[0].patch_answer is not None else NegativeLogit()
     first = _first_batch(data.train, settings.batch_size)
-    timed = batches(first, settings.batch_size, loaded.model.device)
+    subject = Subject(loaded.model, loaded.suite.dictionaries, metric, Budget.of(settings.memory, loaded.model.device))
+    timed = _batches(subject, first, settings)
     start = time.perf_counter()
-    attribute_nodes(Subject(loaded.model, loaded.suite.dictionaries, metric), timed, settings, Silent())
+    attribute_nodes(subject, timed, settings, Silent())
     seconds = (time.perf_counter() - start) * len(data.train) / len(first)
     model = loaded.model
     widths = sorted({d.d_sae for d in loaded.suite.dictionaries.values()})

@@ -144,7 +144,7 @@ class _Setting:
                 features = ~is_error[here]
                 chosen = unit[here][features]
                 moved = (f_new - f_old)[features].gather(1, chosen[:, None])
-                change[features] = moved * dictionary.decoder[chosen]
+                change[features] = moved * dictionary.decoder_rows(chosen)
                 delta[row[here], place] = change
         several = self.batch.take(example)
         return evaluate_from(self.model, self.metric, several, site, clean + delta, self._entry(site, example))
@@ -162,7 +162,7 @@ class _Setting:
         chosen = unit[features]
         column = torch.arange(len(chosen), device=example.device)
         change = changes.of(chosen)[example[features], :, column]
-        found[features] = change[..., None] * changes.dictionary.decoder[chosen][:, None]
+        found[features] = change[..., None] * changes.dictionary.decoder_rows(chosen)[:, None]
         here = torch.stack([_here(ends, place, example.device) for place in range(found.shape[1])], dim=1)
         return found * here[..., None]
 

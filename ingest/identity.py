@@ -16,7 +16,7 @@ from circuit_atlas.ingest.language_model import LanguageModel
 from circuit_atlas.ingest.settings import DiscoverSettings
 from circuit_atlas.ingest.sites import Site
 
-_NOT_IN_DIGEST = ("model", "dictionaries", "examples", "held_out", "batch_size", "device", "name")
+_NOT_IN_DIGEST = ("model", "dictionaries", "examples", "held_out", "batch_size", "memory", "device", "name")
 """Settings that do not change what is found: places, whose content is digested instead, and the way of running."""
 
 
@@ -47,7 +47,7 @@ class Identity:
 def identify(settings: DiscoverSettings, model: LanguageModel, suite: Suite, data: Data) -> Identity:
     """Digest everything that decides the circuit."""
     row = {"id": keys.model_id(model.name), **model.describe()}
-    digests = {site: dictionary.weights_digest() for site, dictionary in suite.dictionaries.items()}
+    digests = {site: dictionary.weights_digest for site, dictionary in suite.dictionaries.items()}
     decisive = {k: v for k, v in dataclasses.asdict(settings).items() if k not in _NOT_IN_DIGEST}
     in_order = [digests[site] for site in sorted(digests)]
     digest = digest_json([decisive, row["weights_digest"], in_order, data.digest()])[:16]

@@ -7,7 +7,7 @@ import io
 import logging
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -49,6 +49,7 @@ class LanguageModel:
         tokenizer: its Hugging Face tokenizer, or None where the checkpoint has none.
         name: name in the graph.
         source: where it was loaded from.
+        costs: what one sequence of each length costs in memory, as far as measured.
 
     """
 
@@ -56,6 +57,7 @@ class LanguageModel:
     tokenizer: Any
     name: str
     source: str
+    costs: dict[int, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def n_layers(self) -> int:

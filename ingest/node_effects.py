@@ -40,7 +40,7 @@ class UnitEffects:
     """Effects of the units of one site, one row for each (example, position, unit) active in clean or patch.
 
     Attributes:
-        example: place of the example in the data.
+        example: place of the example in the data (int32, as the next two).
         position: token position.
         unit: feature index; the error unit is `d_sae`.
         effect: indirect effect on the metric (units of the metric).
@@ -100,28 +100,39 @@ def path_points(rule: Rule, steps: int) -> tuple[list[float], list[float]]:
 def path_gradients(
     model: LanguageModel, metric: Metric, batch: Batch, ends: Ends, steps: int, rows: int, rule: Rule = "left"
 ) -> dict[Site, Tensor]:
-    """Mean gradient over the points of a rule at (1-α)·clean + α·patch, one site at a time, all others computing.
+    """Mean gradients along the path at every site (see `path_gradient`)."""
+    return {site: path_gradient(model, metric, batch, ends, site, steps, rows, rule) for site in ends.clean}
+
+
+def path_gradient(
+    model: LanguageModel,
+    metric: Metric,
+    batch: Batch,
+    ends: Ends,
+    site: Site,
+    steps: int,
+    rows: int,
+    rule: Rule = "left",
+) -> Float[Tensor, "batch pos d"]:
+    """Mean gradient over the points of a rule at (1-α)·clean + α·patch of one site, all others computing.
 
     `rows` is the most sequences to run at once.
     """
-    device = batch.clean.device
-    points, weights = (torch.tensor(v, device=device) for v in path_points(rule, steps))
+    clean, entry = ends.clean[site], ends.entry(site)
+    points, weights = (torch.tensor(v, device=clean.device) for v in path_points(rule, steps))
     together = max(1, rows // len(batch.clean))
-    found: dict[Site, Tensor] = {}
-    for site, clean in ends.clean.items():
-        total, entry = torch.zeros_like(clean), ends.entry(site)
-        for some, weight in zip(points.split(together), weights.split(together), strict=True):
-            alpha = some.to(clean).view(-1, 1, 1, 1)
-            leaf = ((1 - alpha) * clean + alpha * ends.patch[site]).flatten(0, 1).requires_grad_()
-            several = batch.repeat(len(some))
-            with torch.enable_grad():
-                value = evaluate_from(
-                    model, metric, several, site, leaf, None if entry is None else entry.repeat(len(some), 1, 1)
-                ).sum()
-                (gradient,) = torch.autograd.grad(value, leaf)
-            total += torch.einsum("k,kbsd->bsd", weight.to(clean), gradient.view(len(some), *clean.shape))
-        found[site] = total
-    return found
+    total = torch.zeros_like(clean)
+    for some, weight in zip(points.split(together), weights.split(together), strict=True):
+        alpha = some.to(clean).view(-1, 1, 1, 1)
+        leaf = ((1 - alpha) * clean + alpha * ends.patch[site]).flatten(0, 1).requires_grad_()
+        several = batch.repeat(len(some))
+        with torch.enable_grad():
+            value = evaluate_from(
+                model, metric, several, site, leaf, None if entry is None else entry.repeat(len(some), 1, 1)
+            ).sum()
+            (gradient,) = torch.autograd.grad(value, leaf)
+        total += torch.einsum("k,kbsd->bsd", weight.to(clean), gradient.view(len(some), *clean.shape))
+    return total
 
 
 def unit_effects(changes: UnitChanges, batch: Batch, gradient: Float[Tensor, "batch pos d_in"]) -> UnitEffects:
@@ -164,5 +175,6 @@ def _effects(changes: UnitChanges, batch: Batch, effect: Tensor) -> UnitEffects:
             f"effects at {changes.dictionary.site.name} are not finite (NaN or infinity); "
             "the model's weights or activations overflow: check the checkpoint and the number type"
         )
-    example = batch.indices[changes.example]
-    return UnitEffects(example, changes.position, changes.unit, effect, changes.clean, changes.patch)
+    # Half as wide: these rows are the largest thing that is kept of long prompts.
+    example, position, unit = (t.int() for t in (batch.indices[changes.example], changes.position, changes.unit))
+    return UnitEffects(example, position, unit, effect, changes.clean, changes.patch)

@@ -22,6 +22,7 @@ _NOT_NEGATIVE = (
     "measure_thresholds",
     "random_circuits",
     "start_layer",
+    "memory",
 )
 
 
@@ -115,6 +116,9 @@ class DiscoverSettings:
 
     batch_size: int = 16
     """Examples that run together."""
+
+    memory: float = 0.0
+    """Gigabytes that the work may take beside the model's weights; 0: 1 on a CPU, most of what is free on a GPU."""
 
     device: str = "cpu"
     """Torch device: cpu, cuda, cuda:1, mps."""

@@ -17,10 +17,11 @@ from dataclasses import dataclass
 
 import torch
 
-from circuit_atlas.ingest.attribution import NodeAttribution, Subject
+from circuit_atlas.ingest.attribution import NodeAttribution
 from circuit_atlas.ingest.batches import Batch
 from circuit_atlas.ingest.metrics import evaluate_from
 from circuit_atlas.ingest.sites import Site
+from circuit_atlas.ingest.subject import Subject
 
 LEAST_SURVIVAL = 0.7
 """Survival below which discovery warns."""

@@ -89,7 +89,7 @@ def _mean_metric(model: LanguageModel, groups: Sequence[Batch], replace: Mapping
 
 
 def _reconstruct(dictionary: SparseDictionary) -> Replace:
-    return lambda x: dictionary.encode(x) @ dictionary.decoder + dictionary.bias
+    return lambda x: dictionary.reconstruct(dictionary.encode(x)) + dictionary.bias
 
 
 def dictionary_figures(model: LanguageModel, dictionaries: Sequence[SparseDictionary]) -> dict[str, dict[str, float]]:

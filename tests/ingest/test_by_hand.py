@@ -93,7 +93,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(folder: Path, **settings: Any) -> DiscoveredCircuit:
     sites = [site_from_name(name) for name in ("embed", "resid_0")]
-    dictionaries = {site: SparseDictionary(site, second_coordinate(), "by hand") for site in sites}
+    dictionaries = {site: SparseDictionary.holding(site, second_coordinate(), "by hand") for site in sites}
     loaded = Loaded(load_model(str(folder / "model")), Suite("by hand", dictionaries))
     whole: dict[str, Any] = {"held_out_share": 0.0, "measure_thresholds": 0}
     return discover(

@@ -10,13 +10,13 @@ import torch
 from torch import Tensor
 
 from bench import literal
-from circuit_atlas.ingest.attribution import Subject
 from circuit_atlas.ingest.batches import Batch
 from circuit_atlas.ingest.changes import run_ends, unit_changes
 from circuit_atlas.ingest.cotangents import ActiveRows, Units
-from circuit_atlas.ingest.edge_weights import cut_graph, edge_weights
+from circuit_atlas.ingest.edge_weights import EdgeInputs, cut_graph, edge_weights
 from circuit_atlas.ingest.node_effects import clean_gradients, path_gradients, unit_effects
 from circuit_atlas.ingest.sites import Site, site_from_hook, site_from_name
+from circuit_atlas.ingest.subject import Subject
 from tests.ingest.tiny import D_SAE, make_batch, make_subject
 
 KINDS = [
@@ -79,7 +79,7 @@ def test_edge_weights_are_those_of_the_definition(tmp_path: Path, family: str, k
     active = {site: ActiveRows.on_clean(change) for site, change in changes.items()}
     found = {
         (up.name, down.name): weights.view(len(batch.clean), length, D_SAE + 1, length, D_SAE + 1)
-        for up, down, weights in edge_weights(graph, active, changes, outer, units, units)
+        for up, down, weights in edge_weights(EdgeInputs(graph, active, changes, outer), units, units)
         if down is not None
     }
 
@@ -133,7 +133,7 @@ def test_attention_before_its_output_projection(tmp_path: Path, family: str) -> 
     graph = cut_graph(subject.model, subject.metric, batch, ends.clean)
     found = {
         (up.name, down.name): weights
-        for up, down, weights in edge_weights(graph, active, changes, outer, units, units)
+        for up, down, weights in edge_weights(EdgeInputs(graph, active, changes, outer), units, units)
         if down is not None
     }
     for up, down in (("attn_0", "resid_0"), ("resid_0", "attn_1"), ("attn_1", "resid_1")):

@@ -7,12 +7,12 @@ from typing import Any
 
 import torch
 
-from circuit_atlas.ingest.attribution import Subject
 from circuit_atlas.ingest.batches import Batch
 from circuit_atlas.ingest.dictionary import SparseDictionary
 from circuit_atlas.ingest.language_model import load_model
 from circuit_atlas.ingest.metrics import LogitDifference, NegativeLogit
 from circuit_atlas.ingest.sites import site_from_hook, site_from_name
+from circuit_atlas.ingest.subject import Subject
 
 D_MODEL, D_SAE, VOCABULARY, LAYERS = 16, 24, 20, 2
 SITES = ("embed", "attn_0", "mlp_0", "resid_0", "attn_1", "resid_1")
@@ -46,7 +46,7 @@ def make_subject(
         hooks = [site.hook_name.replace("attn.hook_out", "attn.hook_z") for site in sites]
         sites = [site_from_hook(hook) for hook in hooks]
     dictionaries = {
-        site: SparseDictionary(site, _sae(kind, normalisation, number), "made here")
+        site: SparseDictionary.holding(site, _sae(kind, normalisation, number), "made here")
         for number, site in enumerate(sites)
     }
     return Subject(load_model(str(folder)), dictionaries, LogitDifference() if pairs else NegativeLogit())
