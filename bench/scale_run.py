@@ -129,7 +129,7 @@ def matrix_rate(size: int = 2_048, seconds: float = 1.0) -> float:
 
 
 def _resident(name: str) -> float:
-    """Resident memory of this process (GB): `VmRSS` now, `VmHWM` at its peak. Linux tells; elsewhere both are the peak."""
+    """Resident memory of this process (GB): `VmRSS` now, `VmHWM` at its peak; off Linux both are the peak."""
     status = Path("/proc/self/status")
     if not status.exists():
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e9
