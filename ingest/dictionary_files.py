@@ -13,8 +13,9 @@ from circuit_atlas.errors import ModelError
 from circuit_atlas.ingest.budget import Budget
 from circuit_atlas.ingest.dictionary import SparseDictionary
 from circuit_atlas.ingest.language_model import LanguageModel, quiet
+from circuit_atlas.ingest.placement import place
 from circuit_atlas.ingest.shelf import Shelf
-from circuit_atlas.ingest.sites import Site, site_from_hook, site_from_name
+from circuit_atlas.ingest.sites import Site, site_from_name
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ def _refuse_misfit(dictionary: SparseDictionary, model: LanguageModel) -> None:
 
 def _from_folder(folder: Path, model: LanguageModel, shelf: Shelf) -> Iterator[SparseDictionary]:
     for cfg in sorted(folder.glob("*/cfg.json")):
-        site = _site_of(cfg.parent, _configuration(cfg.parent))
+        site = _site_of(cfg.parent, _configuration(cfg.parent), model)
         yield SparseDictionary(site, _kept(shelf, partial(_load_one, cfg.parent, model)), str(cfg.parent))
 
 
@@ -114,11 +115,11 @@ def _configuration(folder: Path) -> dict[str, Any]:
     return cfg
 
 
-def _site_of(folder: Path, cfg: Mapping[str, Any]) -> Site:
+def _site_of(folder: Path, cfg: Mapping[str, Any], model: LanguageModel) -> Site:
     """Site by the hook that the configuration names; by the folder's name where it names none."""
     hook = cfg.get("metadata", {}).get("hook_name") or cfg.get("hook_name")
     try:
-        return site_from_hook(hook) if hook else site_from_name(folder.name)
+        return place(hook, model) if hook else site_from_name(folder.name)
     except ModelError as error:
         raise ModelError(f"the dictionary in {folder} has no place: {error}") from None
 
@@ -131,7 +132,7 @@ def _from_release(release: str, model: LanguageModel, shelf: Shelf) -> Iterator[
         raise ModelError(f"{release!r} is neither a folder of dictionaries nor a release that SAELens knows")
     for sae_name in directory[release].saes_map:
         opened = _kept(shelf, partial(_download_one, release, sae_name, model))
-        yield SparseDictionary(site_from_hook(opened().cfg.metadata.hook_name), opened, f"{release}/{sae_name}")
+        yield SparseDictionary(place(opened().cfg.metadata.hook_name, model), opened, f"{release}/{sae_name}")
 
 
 def _download_one(release: str, sae_name: str, model: LanguageModel) -> Any:
