@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -27,10 +29,13 @@ from circuit_atlas.ingest.dictionary_files import Suite, load_suite
 from circuit_atlas.ingest.edge_attribution import attribute_edges
 from circuit_atlas.ingest.evidence import gather_evidence
 from circuit_atlas.ingest.graph_rows import Findings, choose_edge_floor, to_rows
+from circuit_atlas.ingest.hub import offline
 from circuit_atlas.ingest.identity import Identity, identify
 from circuit_atlas.ingest.language_model import LanguageModel, load_model
 from circuit_atlas.ingest.measurement import Circuit, measure
 from circuit_atlas.ingest.metrics import LogitDifference, Metric, NegativeLogit
+from circuit_atlas.ingest.presets import find_preset
+from circuit_atlas.ingest.releases import refuse_unreachable
 from circuit_atlas.ingest.selection import Shape, SiteNodes, choose_nodes, taking_part
 from circuit_atlas.ingest.settings import DiscoverSettings
 from circuit_atlas.ingest.site_checks import check_sites, warnings
@@ -73,9 +78,18 @@ def load(settings: DiscoverSettings) -> Loaded:
         ModelError: one is missing, broken, or does not fit the other.
 
     """
-    model = load_model(settings.model, name=settings.model_id, device=settings.device, dtype=settings.dtype)
-    budget = Budget.of(settings.memory, model.device)
-    return Loaded(model, load_suite(settings.dictionaries, model, name=settings.suite, budget=budget))
+    with _at_hand(settings):
+        model = load_model(settings.model, name=settings.model_id, device=settings.device, dtype=settings.dtype)
+        budget = Budget.of(settings.memory, model.device)
+        return Loaded(model, load_suite(settings.dictionaries, model, name=settings.suite, budget=budget))
+
+
+def _at_hand(settings: DiscoverSettings) -> AbstractContextManager[None]:
+    """Ask no network where all of a preset is in the cache; refuse at once where some is not and there is none."""
+    preset = find_preset(settings.dictionaries)
+    if preset is None:
+        return nullcontext()
+    return offline(refuse_unreachable(preset, with_model=not Path(settings.model).expanduser().is_dir()))
 
 
 def discover(

@@ -14,9 +14,9 @@ _IN_BLOCK = re.compile(r"^blocks\.(\d+)\.(.+)$")
 def place(hook_name: str, model: LanguageModel) -> Site:
     """Return the site of a hook in a model.
 
-    `hook_attn_out` and `hook_mlp_out` mean what is added to the residual stream. Where a norm stands between the block's
-    part and the stream (Gemma 2), that is behind the norm, and dictionaries whose configuration names these hooks
-    (Gemma Scope's MLP dictionaries) were trained there; `attn.hook_out` and `mlp.hook_out` are before it.
+    `hook_attn_out` and `hook_mlp_out` mean what is added to the residual stream. Where a norm stands before the stream
+    (Gemma 2), that is behind the norm, and dictionaries whose configuration names these hooks (Gemma Scope's of MLPs)
+    were trained there; `attn.hook_out` and `mlp.hook_out` are before it.
 
     Raises:
         ModelError: no site has that hook.

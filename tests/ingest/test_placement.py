@@ -1,4 +1,4 @@
-"""Where a dictionary sits: behind Gemma 2's norms where its hook's old name says so, against activations of the model."""
+"""Where a dictionary sits: behind Gemma 2's norms where its hook's old name says so."""
 
 from __future__ import annotations
 
