@@ -19,8 +19,8 @@ from torch import Tensor
 from circuit_atlas.ingest.baselines import Baseline
 from circuit_atlas.ingest.batches import Batch
 from circuit_atlas.ingest.dictionary import SparseDictionary
+from circuit_atlas.ingest.evaluation import evaluate
 from circuit_atlas.ingest.language_model import Replace
-from circuit_atlas.ingest.metrics import evaluate
 from circuit_atlas.ingest.sites import Site
 from circuit_atlas.ingest.subject import Subject
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from circuit_atlas.errors import AttributionError
 from circuit_atlas.ingest.batches import Batch
-from circuit_atlas.ingest.metrics import evaluate
+from circuit_atlas.ingest.evaluation import evaluate
 from circuit_atlas.ingest.node_effects import UnitEffects
 from circuit_atlas.ingest.settings import DiscoverSettings
 from circuit_atlas.ingest.sites import Site
@@ -65,7 +65,10 @@ def attribute_nodes(
             advance(len(batch.clean))
     found = {site: UnitEffects.join(rows) for site, rows in parts.items()}
     if not any(bool((rows.effect != 0).any()) for rows in found.values()):
-        raise AttributionError("every effect is zero: the metric does not depend on any site that has a dictionary")
+        raise AttributionError(
+            f"every effect is zero: the metric {subject.metric.name!r} does not depend on any site that has a "
+            "dictionary, or is flat at clean (then take the method ig)"
+        )
     return NodeAttribution(found, states, clean.values, patch.values if batches[0].patch is not None else None)
 
 

@@ -24,8 +24,9 @@ from circuit_atlas.errors import AttributionError
 from circuit_atlas.ingest.batches import Batch
 from circuit_atlas.ingest.changes import UnitChanges
 from circuit_atlas.ingest.cotangents import ActiveAt, UnitRows, Units, through_features, unit_cotangents
+from circuit_atlas.ingest.evaluation import evaluate
 from circuit_atlas.ingest.language_model import LanguageModel, Replace
-from circuit_atlas.ingest.metrics import Metric, evaluate
+from circuit_atlas.ingest.metrics import Metric
 from circuit_atlas.ingest.sites import Site
 
 
@@ -177,6 +178,8 @@ def edge_weights(
                 found.setdefault(up, []).append(readers[up].weights(gradient))
         for up, parts in found.items():
             yield up, site, _finite(torch.cat(parts, dim=1), up, site)
+    if not graph.metric.requires_grad:
+        return
     ones = torch.ones_like(graph.metric)[None]
     for up, gradient in _products(graph, graph.metric, ones, [s for s in sites if s in readers]):
         yield up, None, _finite(readers[up].weights(gradient), up, None)

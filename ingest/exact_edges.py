@@ -21,8 +21,9 @@ from torch import Tensor
 
 from circuit_atlas.ingest.batches import Batch
 from circuit_atlas.ingest.changes import Ends, UnitChanges
+from circuit_atlas.ingest.evaluation import evaluate, evaluate_from
 from circuit_atlas.ingest.language_model import LanguageModel, Replace
-from circuit_atlas.ingest.metrics import Metric, evaluate, evaluate_from
+from circuit_atlas.ingest.metrics import Metric
 from circuit_atlas.ingest.sites import Site
 
 

@@ -100,7 +100,7 @@ class LanguageModel:
         hooks = [(site.hook_name, _hook(function)) for site, function in (replace or {}).items()]
         if last:
             hooks.append(("unembed.hook_in", _last_position))
-        with self._begun(start):
+        with self._only(start):
             logits: Tensor = self.bridge.run_with_hooks(tokens, return_type="logits", fwd_hooks=hooks)
         return logits
 
@@ -122,17 +122,38 @@ class LanguageModel:
         start = Start(site.layer, entry) if entry is not None and site.layer > 0 and self.can_skip else None
         return self.run(tokens, {site: lambda _: x}, start=start, last=last)
 
+    def run_to(
+        self, tokens: Int[Tensor, "batch pos"], site: Site, replace: Mapping[Site, Replace] | None = None
+    ) -> Float[Tensor, "batch pos d"]:
+        """Activation at one site, differentiable, with others (or its own) passed through their functions."""
+        found: list[Tensor] = []
+        before = (replace or {}).get(site)
+
+        def keep(x: Tensor) -> Tensor:
+            found.append(x if before is None else before(x))
+            return found[-1]
+
+        hooks = [(at.hook_name, _hook(function)) for at, function in {**(replace or {}), site: keep}.items()]
+        with self._only(None, site.layer if self.can_skip else None):
+            self.bridge.run_with_hooks(
+                tokens, return_type="logits", fwd_hooks=[*hooks, ("unembed.hook_in", _last_position)]
+            )
+        return found[0]
+
     @contextlib.contextmanager
-    def _begun(self, start: Start | None) -> Iterator[None]:
-        """Let the blocks before the start hand on what they get, and the last of them the stream of the start."""
-        skipped = [] if start is None else list(self.bridge.blocks)[: start.layer]
+    def _only(self, start: Start | None, last: int | None = None) -> Iterator[None]:
+        """Run the blocks from the start to the `last` alone; the others hand on what they get."""
+        blocks = list(self.bridge.blocks)
+        before = [] if start is None else blocks[: start.layer]
+        after = [] if last is None else blocks[max(last, 0) + 1 :]
         try:
-            for block in skipped:
-                last = block is skipped[-1]
-                object.__setattr__(block, "forward", _pass_on if not last else _give(start.stream if start else None))
+            for block in (*before, *after):
+                object.__setattr__(block, "forward", _pass_on)
+            if start is not None and before:
+                object.__setattr__(before[-1], "forward", _give(start.stream))
             yield
         finally:
-            for block in skipped:
+            for block in (*before, *after):
                 object.__delattr__(block, "forward")
 
     @cached_property

@@ -15,7 +15,7 @@ Only units active at either end can have an effect; only these are kept.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -27,8 +27,9 @@ from torch import Tensor
 from circuit_atlas.errors import AttributionError
 from circuit_atlas.ingest.batches import Batch
 from circuit_atlas.ingest.changes import Ends, UnitChanges
+from circuit_atlas.ingest.evaluation import evaluate, evaluate_from
 from circuit_atlas.ingest.language_model import LanguageModel, Replace
-from circuit_atlas.ingest.metrics import Metric, evaluate, evaluate_from
+from circuit_atlas.ingest.metrics import Metric
 from circuit_atlas.ingest.sites import Site
 
 Rule = Literal["left", "midpoint", "gauss-legendre"]
@@ -76,8 +77,16 @@ def clean_gradients(model: LanguageModel, metric: Metric, batch: Batch, ends: En
     taps = {site: tap(site) for site in ends.clean}
     with torch.enable_grad():
         total = evaluate(model, metric, batch, {site: _added(leaf) for site, leaf in taps.items()}).sum()
-        gradients = torch.autograd.grad(total, list(leaves.values()))
+        gradients = _gradients(total, list(leaves.values()))
     return dict(zip(leaves, gradients, strict=True))
+
+
+def _gradients(value: Tensor, leaves: Sequence[Tensor]) -> list[Tensor]:
+    """Gradients of a value; zero where it does not depend on a leaf, as a user's metric may not."""
+    if not value.requires_grad:
+        return [torch.zeros_like(leaf) for leaf in leaves]
+    found = torch.autograd.grad(value, leaves, allow_unused=True)
+    return [torch.zeros_like(leaf) if g is None else g for leaf, g in zip(leaves, found, strict=True)]
 
 
 def _added(leaf: Tensor) -> Replace:
@@ -130,7 +139,7 @@ def path_gradient(
             value = evaluate_from(
                 model, metric, several, site, leaf, None if entry is None else entry.repeat(len(some), 1, 1)
             ).sum()
-            (gradient,) = torch.autograd.grad(value, leaf)
+            (gradient,) = _gradients(value, [leaf])
         total += torch.einsum("k,kbsd->bsd", weight.to(clean), gradient.view(len(some), *clean.shape))
     return total
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from circuit_atlas.errors import ModelError
@@ -134,6 +136,23 @@ def _said(sae: Any) -> str:
     """Form of the model that the configuration names in TransformerLens' words."""
     options = getattr(sae.cfg.metadata, "model_from_pretrained_kwargs", None) or {}
     return CENTRED if options.get("center_writing_weights") else ITSELF
+
+
+def at_hand(dictionaries: str, model: str) -> AbstractContextManager[None]:
+    """Ask no network where all of a preset is in the cache; refuse at once where some is not and there is none.
+
+    Args:
+        dictionaries: what the settings name; nothing is done where that is no preset.
+        model: the model's name or folder.
+
+    Raises:
+        ModelError: something is missing; the message says what to fetch where.
+
+    """
+    preset = find_preset(dictionaries)
+    if preset is None:
+        return nullcontext()
+    return hub.offline(refuse_unreachable(preset, with_model=not Path(model).expanduser().is_dir()))
 
 
 def refuse_unreachable(preset: Preset, *, with_model: bool) -> bool:

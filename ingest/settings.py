@@ -44,7 +44,8 @@ class DiscoverSettings:
     file), or the name of a SAELens release."""
 
     examples: str
-    """JSON lines: `clean_prefix`, `clean_answer` and, for pairs, `patch_prefix`, `patch_answer`."""
+    """JSON lines: `clean_prefix`, `clean_answer` and, for pairs, `patch_prefix`, `patch_answer`; a list of answers is
+    a set of right ones."""
 
     task: str = ""
     """Name of the behaviour, such as `sva/nounpp`; empty: the name of the examples file."""
@@ -69,6 +70,11 @@ class DiscoverSettings:
 
     rule: Literal["left", "midpoint", "gauss-legendre"] = "left"
     """Points of `ig`: left is 0, 1/N, …, (N-1)/N, as the published code; the others are nearer to the integral."""
+
+    metric: str = "auto"
+    """What effects are effects on: logit-difference, negative-logit, probability, log-probability (of whole answers),
+    loss, kl (divergence from clean), classifier:FILE (a linear one, on activations), or FILE.py:FUNCTION, a function
+    of logits and batch; auto: the logit difference for pairs, else the negative logit."""
 
     positions: Literal["keep", "sum"] = "keep"
     """A node per token position (all examples equally long), or one node for all."""
@@ -155,6 +161,10 @@ class DiscoverSettings:
         for field in _NOT_NEGATIVE:
             if getattr(self, field) < 0:
                 raise SettingsError(f"{field} is {getattr(self, field)}; it must not be negative")
+        if self.metric == "kl" and (self.method == "atp", self.outer_gradient, self.jacobian) != (False, "ig", "path"):
+            raise SettingsError(
+                "metric kl is flat at clean: set outer_gradient to ig, jacobian to path, method not atp"
+            )
         if not 0.0 <= self.held_out_share < 1.0:
             raise SettingsError(f"held_out_share is {self.held_out_share}; it must be at least 0 and below 1")
         _refuse_other_model(self.model, find_preset(self.dictionaries))

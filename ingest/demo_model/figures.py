@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from circuit_atlas.ingest.batches import Batch, TokenExample, batches, tokenise
+from circuit_atlas.ingest.batches import Batch, TokenExample, batches
 from circuit_atlas.ingest.demo_model import corpus
 from circuit_atlas.ingest.demo_model.ngram import Ngram
 from circuit_atlas.ingest.demo_model.tasks.files import neutral_words, right_words
@@ -19,6 +19,7 @@ from circuit_atlas.ingest.dictionary_files import load_suite
 from circuit_atlas.ingest.examples import read_examples
 from circuit_atlas.ingest.language_model import LanguageModel, Replace, load_model
 from circuit_atlas.ingest.metrics import LogitDifference
+from circuit_atlas.ingest.tokens import tokenise
 
 _TEXT_SEED = 1_000_003
 """Seed of the text that dictionaries are measured on; no training text has it."""
