@@ -152,35 +152,24 @@ def at_hand(dictionaries: str, model: str) -> AbstractContextManager[None]:
     preset = find_preset(dictionaries)
     if preset is None:
         return nullcontext()
-    return hub.offline(refuse_unreachable(preset, with_model=not Path(model).expanduser().is_dir()))
+    return hub.offline(_all_cached(preset, dictionaries, with_model=not Path(model).expanduser().is_dir()))
 
 
-def refuse_unreachable(preset: Preset, *, with_model: bool) -> bool:
-    """Say at once what cannot be had: files that are not in the cache while the hub does not answer.
-
-    Args:
-        preset: what is asked for.
-        with_model: whether its model is to be had there too, not from a folder.
-
-    Returns:
-        Whether all is in the cache, so that nothing need be asked of the hub.
-
-    Raises:
-        ModelError: something is missing; the message says what to fetch where.
-
-    """
+def _all_cached(preset: Preset, source: str, *, with_model: bool) -> bool:
+    """Whether all is in the cache; refuse where some is not while the hub does not answer."""
     missing = [entry for entry in preset.entries if not hub.all_cached(*entry.place)]
     complete = not with_model or hub.model_cached(preset.model)
     if complete and not missing:
         return True
     if hub.reachable():
         return False
-    lacks = ([] if complete else ["the model"]) + ([f"{len(missing)} dictionaries"] if missing else [])
+    dictionaries = f"{len(missing)} of its dictionaries" if len(missing) != 1 else "a dictionary"
+    lacks = ([] if complete else ["the model"]) + ([dictionaries] if missing else [])
     command = f"hf download {preset.model}" if not complete else _download(missing[0])
     raise ModelError(
         f"the preset {preset.name} lacks {' and '.join(lacks)} in {hub.cache_folder()}, and the hub does not answer: "
-        f"where there is a network, run {command}{' and so on' if len(lacks) + len(missing) > 1 else ''} "
-        f"(circuit-atlas models {preset.name} lists every file), and copy that cache here"
+        f"where there is a network, run {command}{' and so on' if len(missing) + (not complete) > 1 else ''} "
+        f"(circuit-atlas models {source} lists every file), and copy that cache here"
     )
 
 
