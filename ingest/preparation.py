@@ -16,6 +16,7 @@ from circuit_atlas.ingest.dictionary_files import Suite, load_suite
 from circuit_atlas.ingest.language_model import LanguageModel, load_model
 from circuit_atlas.ingest.metric_choice import choose_metric
 from circuit_atlas.ingest.metrics import Divergence
+from circuit_atlas.ingest.releases import at_hand
 from circuit_atlas.ingest.settings import DiscoverSettings
 from circuit_atlas.ingest.subject import Subject
 from circuit_atlas.ingest.texts import Texts
@@ -36,9 +37,10 @@ def load(settings: DiscoverSettings) -> Loaded:
         ModelError: one is missing, broken, or does not fit the other.
 
     """
-    model = load_model(settings.model, name=settings.model_id, device=settings.device, dtype=settings.dtype)
-    budget = Budget.of(settings.memory, model.device)
-    return Loaded(model, load_suite(settings.dictionaries, model, name=settings.suite, budget=budget))
+    with at_hand(settings.dictionaries, settings.model):
+        model = load_model(settings.model, name=settings.model_id, device=settings.device, dtype=settings.dtype)
+        budget = Budget.of(settings.memory, model.device)
+        return Loaded(model, load_suite(settings.dictionaries, model, name=settings.suite, budget=budget))
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from circuit_atlas.cli.dashboard import dashboard
 from circuit_atlas.cli.delete import delete
 from circuit_atlas.cli.demo import demo
 from circuit_atlas.cli.discover import discover
+from circuit_atlas.cli.models import models
 from circuit_atlas.cli.options import RootStoreOption, VersionOption
 from circuit_atlas.cli.query import query
 from circuit_atlas.cli.show import show
@@ -36,5 +37,5 @@ def root(context: typer.Context, store: RootStoreOption = None, version: Version
     context.obj = store
 
 
-for command in (demo, discover, circuits, show, query, compare, copy, delete, check, dashboard):
+for command in (demo, models, discover, circuits, show, query, compare, copy, delete, check, dashboard):
     app.command()(command)

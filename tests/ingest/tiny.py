@@ -40,7 +40,7 @@ def make_subject(
         else GPTNeoXForCausalLM(GPTNeoXConfig(**sizes))
     )
     model.save_pretrained(folder)
-    _save_tokenizer(folder)
+    save_tokenizer(folder)
     sites = [site_from_name(name) for name in SITES]
     if z:
         hooks = [site.hook_name.replace("attn.hook_out", "attn.hook_z") for site in sites]
@@ -52,7 +52,7 @@ def make_subject(
     return Subject(load_model(str(folder)), dictionaries, LogitDifference() if pairs else NegativeLogit())
 
 
-def _save_tokenizer(folder: Path) -> None:
+def save_tokenizer(folder: Path) -> None:
     """Write one word a token: not every architecture loads without tokenizer files."""
     from tokenizers import Tokenizer, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
