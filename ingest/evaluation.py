@@ -9,8 +9,8 @@ from torch import Tensor
 
 from circuit_atlas.errors import AttributionError
 from circuit_atlas.ingest.batches import Batch
-from circuit_atlas.ingest.language_model import LanguageModel, Replace
-from circuit_atlas.ingest.metrics import Metric
+from circuit_atlas.ingest.language_model import Around, LanguageModel, Replace
+from circuit_atlas.ingest.metrics import Linear, Metric
 from circuit_atlas.ingest.sites import Site
 
 
@@ -30,6 +30,9 @@ def evaluate(
     """
     tokens = batch.clean if tokens is None else tokens
     if metric.site is None:
+        linear = metric.linear(batch) if model.can_select else None
+        if linear is not None:
+            return _sum(model.run(tokens, replace, tokens_read=linear.tokens), linear)
         return _checked(metric, model.run(tokens, replace, last=metric.last_only), batch)
     return _checked(metric, model.run_to(tokens, metric.site, replace), batch)
 
@@ -40,7 +43,7 @@ def evaluate_from(
     batch: Batch,
     site: Site,
     x: Float[Tensor, "batch pos d"],
-    entry: Float[Tensor, "batch pos d"] | None,
+    around: Around,
 ) -> Float[Tensor, " batch"]:
     """Metric of each example with the activation at one site set to x, running only what comes after it.
 
@@ -49,8 +52,15 @@ def evaluate_from(
 
     """
     if metric.site is None:
-        return _checked(metric, model.run_from(batch.clean, site, x, entry, last=metric.last_only), batch)
+        linear = metric.linear(batch) if model.can_select else None
+        if linear is not None:
+            return _sum(model.run_from(batch.clean, site, x, around, tokens_read=linear.tokens), linear)
+        return _checked(metric, model.run_from(batch.clean, site, x, around, last=metric.last_only), batch)
     return _checked(metric, model.run_to(batch.clean, metric.site, {site: lambda _: x}), batch)
+
+
+def _sum(logits: Float[Tensor, "batch 1 token"], linear: Linear) -> Float[Tensor, " batch"]:
+    return (logits[:, 0].float() * linear.coefficients).sum(1)
 
 
 def _checked(metric: Metric, output: Tensor, batch: Batch) -> Tensor:

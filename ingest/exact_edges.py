@@ -148,11 +148,9 @@ class _Setting:
                 change[features] = moved * dictionary.decoder_rows(chosen)
                 delta[row[here], place] = change
         several = self.batch.take(example)
-        return evaluate_from(self.model, self.metric, several, site, clean + delta, self._entry(site, example))
-
-    def _entry(self, site: Site, example: Tensor) -> Tensor | None:
-        entry = self.ends.entry(site)
-        return None if entry is None else entry[example]
+        return evaluate_from(
+            self.model, self.metric, several, site, clean + delta, self.ends.around(site).take(example)
+        )
 
     def _directions(self, site: Site, ends: Sequence[End], example: Tensor) -> Float[Tensor, "row pos d"]:
         """What moving each unit to its other end adds to the activation of its example."""

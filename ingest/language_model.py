@@ -87,6 +87,7 @@ class LanguageModel:
         *,
         start: Start | None = None,
         last: bool = False,
+        tokens_read: Int[Tensor, "batch token"] | None = None,
     ) -> Float[Tensor, "batch pos d_vocab"]:
         """Logits, with the activation at each site of `replace` passed through its function.
 
@@ -95,12 +96,14 @@ class LanguageModel:
             replace: functions of the activations at some sites.
             start: where to begin; blocks before it are not run.
             last: whether only the last position's logits are wanted; the others are not computed.
+            tokens_read: the tokens of each row whose logits at the last position are wanted; no others are computed,
+                and the answer is [batch, 1, token] (see `can_select`).
 
         """
         hooks = [(site.hook_name, _hook(function)) for site, function in (replace or {}).items()]
         if last:
             hooks.append(("unembed.hook_in", _last_position))
-        with self._only(start):
+        with self._only(start), self._selected(tokens_read):
             logits: Tensor = self.bridge.run_with_hooks(tokens, return_type="logits", fwd_hooks=hooks)
         return logits
 
@@ -109,18 +112,22 @@ class LanguageModel:
         tokens: Int[Tensor, "batch pos"],
         site: Site,
         x: Float[Tensor, "batch pos d"],
-        entry: Float[Tensor, "batch pos d"] | None,
+        around: Around,
         *,
         last: bool = False,
+        tokens_read: Int[Tensor, "batch token"] | None = None,
     ) -> Float[Tensor, "batch pos d_vocab"]:
-        """Logits with the activation at one site set to x, running only what comes after it.
-
-        `entry` is the stream as it enters the site's block on these tokens; None: the model runs from its start.
-        """
-        if site.component == "resid" and self.can_skip:
-            return self.run(tokens, start=Start(site.layer + 1, x), last=last)
-        start = Start(site.layer, entry) if entry is not None and site.layer > 0 and self.can_skip else None
-        return self.run(tokens, {site: lambda _: x}, start=start, last=last)
+        """Logits (see `run`) with the activation at one site set to x, running only what comes after it."""
+        start = None
+        if self.can_skip and site.component == "resid":
+            start = Start(site.layer + 1, x)
+        elif self.can_skip and around.beside is not None and site.component in self.adding:
+            start = Start(site.layer + 1, x + around.beside)
+        if start is not None:
+            return self.run(tokens, start=start, last=last, tokens_read=tokens_read)
+        if self.can_skip and around.entry is not None and site.layer > 0:
+            start = Start(site.layer, around.entry)
+        return self.run(tokens, {site: lambda _: x}, start=start, last=last, tokens_read=tokens_read)
 
     def run_to(
         self, tokens: Int[Tensor, "batch pos"], site: Site, replace: Mapping[Site, Replace] | None = None
@@ -155,6 +162,57 @@ class LanguageModel:
         finally:
             for block in (*before, *after):
                 object.__delattr__(block, "forward")
+
+    @contextlib.contextmanager
+    def _selected(self, tokens: Int[Tensor, "batch token"] | None) -> Iterator[None]:
+        """Unembed to some tokens of the last position alone; whatever the model does to logits comes after."""
+        if tokens is None:
+            yield
+            return
+        head = self.bridge.original_model.get_output_embeddings()
+        weight, bias = self.unembedding()[tokens], getattr(head, "bias", None)
+
+        def unembed(stream: Tensor) -> Tensor:
+            found = torch.einsum("bd,bkd->bk", stream[:, -1], weight.to(stream.dtype))
+            return (found if bias is None else found + bias[tokens])[:, None]
+
+        object.__setattr__(self.bridge.unembed, "forward", unembed)
+        try:
+            yield
+        finally:
+            object.__delattr__(self.bridge.unembed, "forward")
+
+    @cached_property
+    def can_select(self) -> bool:
+        """Whether logits of some tokens alone equal those among all: tried once, on two tokens."""
+        tokens = torch.tensor([[1, 2]], device=self.device)
+        wanted = torch.tensor([[0, self.d_vocab - 1]], device=self.device)
+        try:
+            with torch.no_grad():
+                every, some = self.run(tokens, last=True), self.run(tokens, tokens_read=wanted)
+        except (TypeError, ValueError, RuntimeError, AttributeError):
+            return False
+        return some.shape == (1, 1, 2) and torch.allclose(every[0, 0, wanted[0]], some[0, 0], atol=1e-4, rtol=1e-4)
+
+    @cached_property
+    def adding(self) -> frozenset[str]:
+        """Components whose output goes nowhere but straight into the stream after their block: tried once, in one.
+
+        Those are the MLP of most models, and attention where the block is parallel.
+        """
+        layer = self.n_layers // 2
+        tokens = torch.tensor([[1, 2]], device=self.device)
+        resid = Site(layer, COMPONENTS.index("resid"))
+        found = set()
+        with torch.no_grad():
+            for component in ("attn", "mlp"):
+                site = Site(layer, COMPONENTS.index(component))
+                clean = self.activations(tokens, [site, resid])
+                change = torch.randn_like(clean[site])
+                after = self.run_to(tokens, resid, {site: change.add})
+                if torch.allclose(after - clean[resid], change, atol=1e-4, rtol=1e-3):
+                    found.add(component)
+        return frozenset(found)
 
     @cached_property
     def can_skip(self) -> bool:
@@ -229,6 +287,28 @@ class LanguageModel:
             "weights_digest": digest_tensors(self.bridge.original_model.state_dict().items()),
             "tokenizer_digest": None if self.tokenizer is None else digest_json(self.tokenizer.get_vocab()),
         }
+
+
+@dataclass(frozen=True)
+class Around:
+    """Streams on the clean input about one site, to begin runs from that change it alone.
+
+    Attributes:
+        entry: stream as it enters the site's block; None where it is not known.
+        beside: what the stream after the block holds beside the site's own output; None likewise.
+
+    """
+
+    entry: Float[Tensor, "batch pos d"] | None
+    beside: Float[Tensor, "batch pos d"] | None
+
+    def take(self, rows: Int[Tensor, " row"]) -> Around:
+        """Return them for some examples, in the order given."""
+        return Around(*(None if t is None else t[rows] for t in (self.entry, self.beside)))
+
+    def repeat(self, times: int) -> Around:
+        """Return them for the batch several times over."""
+        return Around(*(None if t is None else t.repeat(times, 1, 1) for t in (self.entry, self.beside)))
 
 
 @dataclass(frozen=True)

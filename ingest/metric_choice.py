@@ -26,6 +26,7 @@ from circuit_atlas.ingest.metrics import (
     Metric,
     NegativeLogit,
     NegativeLogProbability,
+    NotLinear,
     Probability,
 )
 from circuit_atlas.ingest.sites import Site, site_from_name
@@ -89,7 +90,7 @@ def _classifier(file: Path, model: LanguageModel) -> Classifier:
 
 
 @dataclass(frozen=True, eq=False)
-class FunctionMetric:
+class FunctionMetric(NotLinear):
     """A function of the user's: `function(logits [batch, pos, d_vocab], batch)` gives [batch], differentiably."""
 
     function: Callable[[Tensor, Batch], Any]

@@ -22,6 +22,22 @@ _TO_PATCH_ANSWER = "positive: patching moves the model towards the patch answer"
 _FROM_ANSWER = "positive: ablating moves the model away from the answer"
 
 
+@dataclass(frozen=True)
+class Linear:
+    """A metric that is a sum of few logits at the last position: tokens [batch, token], and what each counts."""
+
+    tokens: Int[Tensor, "batch token"]
+    coefficients: Float[Tensor, "batch token"]
+
+    @classmethod
+    def of(cls, plus: Tensor | None, minus: Tensor) -> Linear:
+        """Count some tokens as 1 and some as -1; a token of -1 counts nothing."""
+        sides = [(minus, -1.0)] if plus is None else [(plus, 1.0), (minus, -1.0)]
+        tokens = torch.cat([side for side, _ in sides], 1)
+        counts = torch.cat([torch.full_like(side, sign, dtype=torch.float32) for side, sign in sides], 1)
+        return cls(tokens.clamp_min(0), counts * (tokens >= 0))
+
+
 class Metric(Protocol):
     """One number per example from the model's output; `name` and `sign` are stored on the circuit."""
 
@@ -50,9 +66,20 @@ class Metric(Protocol):
         """What it reads of the examples' answers."""
         ...
 
+    def linear(self, batch: Batch) -> Linear | None:
+        """Which few logits it is a sum of, so that no others need be computed; None where it is none."""
+        ...
+
     def __call__(self, output: Tensor, batch: Batch) -> Float[Tensor, " batch"]:
         """Return the metric of each example."""
         ...
+
+
+class NotLinear:
+    """A metric that is no sum of few logits."""
+
+    def linear(self, batch: Batch) -> None:
+        """Return nothing: all logits are needed."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +91,10 @@ class LogitDifference:
     last_only: bool = True
     site: None = None
     answers: Answers = "token"
+
+    def linear(self, batch: Batch) -> Linear:
+        """Return the answers' logits."""
+        return Linear.of(patch_tokens(batch), clean_tokens(batch))
 
     def __call__(self, output: Float[Tensor, "batch pos d_vocab"], batch: Batch) -> Float[Tensor, " batch"]:
         """Return the difference of each example."""
@@ -81,13 +112,17 @@ class NegativeLogit:
     site: None = None
     answers: Answers = "token"
 
+    def linear(self, batch: Batch) -> Linear:
+        """Return the answers' logits."""
+        return Linear.of(None, clean_tokens(batch))
+
     def __call__(self, output: Float[Tensor, "batch pos d_vocab"], batch: Batch) -> Float[Tensor, " batch"]:
         """Return the negative logit of each example."""
         return -total(output[:, -1].float(), clean_tokens(batch))
 
 
 @dataclass(frozen=True)
-class Probability:
+class Probability(NotLinear):
     """Probability of the patch answers less that of the clean answers (single prompts: less alone); sets are summed."""
 
     name: str = "probability"
@@ -104,7 +139,7 @@ class Probability:
 
 
 @dataclass(frozen=True)
-class NegativeLogProbability:
+class NegativeLogProbability(NotLinear):
     """-log p(whole clean answer | prompt), teacher-forced (nats); `per_token`: the mean over its tokens, a loss."""
 
     per_token: bool = False
@@ -132,7 +167,7 @@ class NegativeLogProbability:
 
 
 @dataclass(frozen=True)
-class Divergence:
+class Divergence(NotLinear):
     """KL divergence of the next token's distribution from that on the clean input (nats).
 
     It is least at clean, so its gradient vanishes there: attribution patching finds nothing, integrated gradients do.
@@ -152,7 +187,7 @@ class Divergence:
 
 
 @dataclass(frozen=True, eq=False)
-class Classifier:
+class Classifier(NotLinear):
     """A linear classifier on activations, mean over positions: w · mean_pos(x) + b (a logit)."""
 
     site: Site

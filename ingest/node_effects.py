@@ -127,7 +127,7 @@ def path_gradient(
 
     `rows` is the most sequences to run at once.
     """
-    clean, entry = ends.clean[site], ends.entry(site)
+    clean, around = ends.clean[site], ends.around(site)
     points, weights = (torch.tensor(v, device=clean.device) for v in path_points(rule, steps))
     together = max(1, rows // len(batch.clean))
     total = torch.zeros_like(clean)
@@ -136,9 +136,7 @@ def path_gradient(
         leaf = ((1 - alpha) * clean + alpha * ends.patch[site]).flatten(0, 1).requires_grad_()
         several = batch.repeat(len(some))
         with torch.enable_grad():
-            value = evaluate_from(
-                model, metric, several, site, leaf, None if entry is None else entry.repeat(len(some), 1, 1)
-            ).sum()
+            value = evaluate_from(model, metric, several, site, leaf, around.repeat(len(some))).sum()
             (gradient,) = _gradients(value, [leaf])
         total += torch.einsum("k,kbsd->bsd", weight.to(clean), gradient.view(len(some), *clean.shape))
     return total
@@ -167,13 +165,13 @@ def exact_effects(
     """
     found, site = [], changes.dictionary.site
     with torch.no_grad():
-        before, entry = evaluate(model, metric, batch), ends.entry(site)
+        before, around = evaluate(model, metric, batch), ends.around(site)
         for some in changes.slices(rows):
             example, position = changes.example[some], changes.position[some]
             x = ends.clean[site][example]
             x[torch.arange(len(x), device=x.device), position] += changes.directions(some)
             several = batch.take(example)
-            after = evaluate_from(model, metric, several, site, x, None if entry is None else entry[example])
+            after = evaluate_from(model, metric, several, site, x, around.take(example))
             found.append(after - before[example])
     return _effects(changes, batch, torch.cat(found))
 

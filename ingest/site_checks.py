@@ -68,7 +68,7 @@ def _two_runs(
             ends = state.ends
             decoded = ends.clean[site] - state.changes[site].clean_error
             for x, is_patch in ((decoded, False), (ends.patch[site], True)):
-                value = evaluate_from(subject.model, subject.metric, batch, site, x, ends.entry(site)).double().sum()
+                value = evaluate_from(subject.model, subject.metric, batch, site, x, ends.around(site)).double().sum()
                 without, patched = (without, patched + float(value)) if is_patch else (without + float(value), patched)
             count += len(batch.clean)
     return without / count, patched / count

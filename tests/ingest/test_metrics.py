@@ -34,7 +34,8 @@ SITE = site_from_name("attn_0")
 
 
 def _log_softmax(logits: Array) -> Array:
-    return logits - np.log(np.exp(logits).sum(-1, keepdims=True))
+    found: Array = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
+    return found
 
 
 def _sets(last: Array) -> Array:
