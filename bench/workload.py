@@ -16,7 +16,8 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from circuit_atlas.ingest.language_model import LanguageModel, load_model
+from circuit_atlas.ingest.language_model import LanguageModel
+from circuit_atlas.ingest.model_files import load_model
 from circuit_atlas.ingest.sites import COMPONENTS, Site, site_from_name
 
 LAYERS, WIDTH, HEADS, VOCABULARY, FEATURES, ACTIVE = 6, 512, 8, 50_304, 32_768, 75

@@ -12,7 +12,8 @@ from typing import Any
 from circuit_atlas.errors import ModelError
 from circuit_atlas.ingest.budget import Budget
 from circuit_atlas.ingest.dictionary import SparseDictionary
-from circuit_atlas.ingest.language_model import LanguageModel, quiet
+from circuit_atlas.ingest.language_model import LanguageModel
+from circuit_atlas.ingest.model_files import quiet
 from circuit_atlas.ingest.placement import place
 from circuit_atlas.ingest.releases import named, prepare
 from circuit_atlas.ingest.shelf import Shelf

@@ -13,9 +13,10 @@ from circuit_atlas.ingest.batches import Batch, TokenExample, batches
 from circuit_atlas.ingest.budget import Budget
 from circuit_atlas.ingest.data import Data, to_tokens
 from circuit_atlas.ingest.dictionary_files import Suite, load_suite
-from circuit_atlas.ingest.language_model import LanguageModel, load_model
+from circuit_atlas.ingest.language_model import LanguageModel
 from circuit_atlas.ingest.metric_choice import choose_metric
 from circuit_atlas.ingest.metrics import Divergence
+from circuit_atlas.ingest.model_files import load_model
 from circuit_atlas.ingest.releases import at_hand
 from circuit_atlas.ingest.settings import DiscoverSettings
 from circuit_atlas.ingest.subject import Subject

@@ -11,7 +11,8 @@ from typing import Any
 
 from circuit_atlas.errors import ModelError
 from circuit_atlas.ingest import hub
-from circuit_atlas.ingest.language_model import LanguageModel, quiet
+from circuit_atlas.ingest.language_model import LanguageModel
+from circuit_atlas.ingest.model_files import quiet
 from circuit_atlas.ingest.placement import place
 from circuit_atlas.ingest.presets import Entry, Preset, find_preset, presets
 from circuit_atlas.ingest.sites import Site

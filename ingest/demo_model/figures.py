@@ -17,8 +17,9 @@ from circuit_atlas.ingest.demo_model.tasks.files import neutral_words, right_wor
 from circuit_atlas.ingest.dictionary import SparseDictionary
 from circuit_atlas.ingest.dictionary_files import load_suite
 from circuit_atlas.ingest.examples import read_examples
-from circuit_atlas.ingest.language_model import LanguageModel, Replace, load_model
+from circuit_atlas.ingest.language_model import LanguageModel, Replace
 from circuit_atlas.ingest.metrics import LogitDifference
+from circuit_atlas.ingest.model_files import load_model
 from circuit_atlas.ingest.tokens import tokenise
 
 _TEXT_SEED = 1_000_003

@@ -18,7 +18,8 @@ import numpy as np
 import torch
 
 from circuit_atlas.ingest.dictionary import SparseDictionary
-from circuit_atlas.ingest.language_model import LanguageModel, load_model
+from circuit_atlas.ingest.language_model import LanguageModel
+from circuit_atlas.ingest.model_files import load_model
 from circuit_atlas.ingest.presets import presets
 from circuit_atlas.ingest.releases import Named
 

@@ -29,7 +29,7 @@ from circuit_atlas.cypher.rows import Pair
 from circuit_atlas.ingest import DiscoveredCircuit, DiscoverSettings, discover
 from circuit_atlas.ingest.dictionary import SparseDictionary
 from circuit_atlas.ingest.dictionary_files import Suite
-from circuit_atlas.ingest.language_model import load_model
+from circuit_atlas.ingest.model_files import load_model
 from circuit_atlas.ingest.preparation import Loaded
 from circuit_atlas.ingest.sites import site_from_name
 

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import torch
 
-from circuit_atlas.ingest.language_model import LanguageModel, load_model
+from circuit_atlas.ingest.language_model import LanguageModel
+from circuit_atlas.ingest.model_files import load_model
 from circuit_atlas.ingest.placement import place
 from circuit_atlas.ingest.sites import site_from_name
 from tests.ingest.tiny import save_tokenizer

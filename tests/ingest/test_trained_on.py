@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from circuit_atlas.errors import ModelError
-from circuit_atlas.ingest.language_model import LanguageModel, load_model, quiet
+from circuit_atlas.ingest.language_model import LanguageModel
+from circuit_atlas.ingest.model_files import load_model, quiet
 from circuit_atlas.ingest.placement import place
 from circuit_atlas.ingest.releases import prepare
 from circuit_atlas.ingest.trained_on import CENTRED, FOLDED, ITSELF, bring_to_model

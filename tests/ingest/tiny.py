@@ -10,8 +10,8 @@ import torch
 
 from circuit_atlas.ingest.batches import Batch
 from circuit_atlas.ingest.dictionary import SparseDictionary
-from circuit_atlas.ingest.language_model import load_model
 from circuit_atlas.ingest.metrics import LogitDifference, NegativeLogit
+from circuit_atlas.ingest.model_files import load_model
 from circuit_atlas.ingest.sites import site_from_hook, site_from_name
 from circuit_atlas.ingest.subject import Subject
 
