@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from circuit_atlas.errors import SettingsError
+from circuit_atlas.ingest.heap import give_back
 from circuit_atlas.ingest.language_model import LanguageModel
 from circuit_atlas.ingest.sites import Site
 
@@ -93,6 +94,7 @@ def cost(model: LanguageModel, length: int) -> Cost:
     """Measure one sequence of `length` tokens; remembered by the model."""
     if length not in model.costs:
         model.costs[length] = _measured(model, length)
+        give_back()
     found: Cost = model.costs[length]
     return found
 

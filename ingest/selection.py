@@ -52,12 +52,25 @@ class Shape:
         return len(self.items)
 
 
-def mean_effects(rows: UnitEffects, width: int, shape: Shape, *, keep: bool) -> Float[Tensor, "place width"]:
-    """Mean effect of each unit at each position (one place where positions are summed), float64 on the CPU."""
-    total = torch.zeros(shape.length if keep else 1, width, dtype=torch.float64)
-    place = rows.position.cpu().long() if keep else torch.zeros(len(rows.unit), dtype=torch.long)
-    total.index_put_((place, rows.unit.cpu().long()), rows.effect.double().cpu(), accumulate=True)
-    return total / shape.examples
+@dataclass(frozen=True)
+class MeanEffects:
+    """Mean effects of the units of one site that have any, by key: place · width + unit, ascending (float64, CPU)."""
+
+    keys: Int[Tensor, " unit"]
+    means: Float[Tensor, " unit"]
+
+
+def mean_effects(rows: UnitEffects, width: int, shape: Shape, *, keep: bool) -> MeanEffects:
+    """Mean effect of each unit at each position (place 0 where positions are summed) over examples."""
+    keys, inverse = torch.unique(_keys(rows, width, keep=keep), return_inverse=True)
+    total = torch.zeros(len(keys), dtype=torch.float64)
+    total.index_add_(0, inverse, rows.effect.double().cpu())
+    return MeanEffects(keys, total / shape.examples)
+
+
+def _keys(rows: UnitEffects, width: int, *, keep: bool) -> Int[Tensor, " row"]:
+    unit = rows.unit.cpu().long()
+    return rows.position.cpu().long() * width + unit if keep else unit
 
 
 def choose_floor(means: Mapping[Site, Tensor], floor: float, most: int) -> float:
@@ -81,41 +94,40 @@ def choose_nodes(
     most: int,
 ) -> tuple[dict[Site, SiteNodes], float]:
     """Choose the units whose absolute mean effect exceeds the floor, strictly; return them and the floor used."""
-    means = {site: mean_effects(rows, widths[site] + 1, shape, keep=keep) for site, rows in effects.items()}
-    floor = choose_floor(means, floor, most)
+    found = {site: mean_effects(rows, widths[site] + 1, shape, keep=keep) for site, rows in effects.items()}
+    floor = choose_floor({site: mean.means for site, mean in found.items()}, floor, most)
     chosen = {}
-    for site, mean in means.items():
-        place, unit = torch.nonzero(mean.abs() > floor, as_tuple=True)
-        order = mean[place, unit].abs().argsort(descending=True)
-        place, unit = place[order], unit[order]
-        if len(unit):
-            chosen[site] = _gather(effects[site], place, unit, widths[site] + 1, shape, keep=keep)
+    for site, mean in found.items():
+        strong = mean.means.abs() > floor
+        order = mean.means[strong].abs().argsort(descending=True, stable=True)
+        keys = mean.keys[strong][order]
+        if len(keys):
+            chosen[site] = _gather(effects[site], keys, widths[site] + 1, shape, keep=keep)
     return chosen, floor
 
 
-def _gather(rows: UnitEffects, place: Tensor, unit: Tensor, width: int, shape: Shape, *, keep: bool) -> SiteNodes:
-    column, inside = _columns(rows, place, unit, width, shape, keep=keep)
+def _gather(rows: UnitEffects, keys: Tensor, width: int, shape: Shape, *, keep: bool) -> SiteNodes:
+    column, inside = _columns(rows, keys, width, keep=keep)
     at = (rows.example.cpu().long()[inside], column[inside])
-    effects = torch.zeros(shape.examples, len(unit))
+    effects = torch.zeros(shape.examples, len(keys))
     effects.index_put_(at, rows.effect.float().cpu()[inside], accumulate=True)
-    activation = torch.zeros(shape.examples, len(unit))
+    activation = torch.zeros(shape.examples, len(keys))
     activation.index_put_(at, rows.clean.float().cpu()[inside], accumulate=True)
     moments = ItemMoments()
     order = shape.items.argsort(stable=True)
     moments.add(effects[order], shape.items[order])
-    units = Units(unit, place if keep else None)
+    units = Units(keys % width, keys // width if keep else None)
     return SiteNodes(units, effects, moments.mean(), moments.standard_error(), activation.mean(0))
 
 
 def _columns(
-    rows: UnitEffects, place: Tensor, unit: Tensor, width: int, shape: Shape, *, keep: bool
+    rows: UnitEffects, keys: Int[Tensor, " unit"], width: int, *, keep: bool
 ) -> tuple[Int[Tensor, " row"], Bool[Tensor, " row"]]:
     """For each row of effects, the column of its chosen unit, and whether it has one."""
-    column = torch.full((shape.length if keep else 1, width), -1)
-    column[place, unit] = torch.arange(len(unit))
-    where = rows.position.cpu().long() if keep else torch.zeros(len(rows.unit), dtype=torch.long)
-    found = column[where, rows.unit.cpu().long()]
-    return found, found >= 0
+    ranked, order = keys.sort()
+    wanted = _keys(rows, width, keep=keep)
+    place = torch.searchsorted(ranked, wanted).clamp_max(len(keys) - 1)
+    return order[place], ranked[place] == wanted
 
 
 def taking_part(
@@ -131,8 +143,9 @@ def taking_part(
     found = {}
     for site, nodes in chosen.items():
         rows = effects[site]
+        width = widths[site] + 1
         place = nodes.units.position if nodes.units.position is not None else torch.zeros_like(nodes.units.unit)
-        column, inside = _columns(rows, place, nodes.units.unit, widths[site] + 1, shape, keep=keep)
+        column, inside = _columns(rows, place * width + nodes.units.unit, width, keep=keep)
         strong = inside & (rows.effect.abs().cpu() > floor)
         part = torch.zeros(shape.examples, shape.length, len(nodes.units), dtype=torch.bool)
         part[rows.example.cpu().long()[strong], rows.position.cpu().long()[strong], column[strong]] = True

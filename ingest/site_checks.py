@@ -16,11 +16,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from circuit_atlas.ingest.attribution import NodeAttribution
 from circuit_atlas.ingest.batches import Batch
 from circuit_atlas.ingest.evaluation import evaluate_from
 from circuit_atlas.ingest.sites import Site
+from circuit_atlas.ingest.states import BatchState
 from circuit_atlas.ingest.subject import Subject
 
 LEAST_SURVIVAL = 0.7
@@ -42,9 +44,10 @@ def check_sites(subject: Subject, batches: Sequence[Batch], attribution: NodeAtt
     n_examples = len(attribution.metric_clean)
     clean = float(attribution.metric_clean.mean())
     patch = 0.0 if attribution.metric_patch is None else float(attribution.metric_patch.mean())
+    runs = _two_runs(subject, batches, attribution)
     found = {}
     for site in subject.dictionaries:
-        without, patched = _two_runs(subject, batches, attribution, site)
+        without, patched = (total / n_examples for total in runs[site])
         rows = attribution.effects[site]
         features = rows.unit < subject.dictionaries[site].d_sae
         size = rows.effect.abs()[features]
@@ -59,19 +62,23 @@ def check_sites(subject: Subject, batches: Sequence[Batch], attribution: NodeAtt
 
 
 def _two_runs(
-    subject: Subject, batches: Sequence[Batch], attribution: NodeAttribution, site: Site
-) -> tuple[float, float]:
-    """Mean metric without the site's error, and with the whole site at its other end."""
-    without, patched, count = 0.0, 0.0, 0
+    subject: Subject, batches: Sequence[Batch], attribution: NodeAttribution
+) -> dict[Site, tuple[float, float]]:
+    """Metric summed over examples without each site's error, and with the whole site at its other end."""
+    found = dict.fromkeys(subject.dictionaries, (0.0, 0.0))
     with torch.no_grad():
+        # Batches outside: what a batch's state does not keep is made again each time it is asked for.
         for batch, state in zip(batches, attribution.states, strict=True):
-            ends = state.ends
-            decoded = ends.clean[site] - state.changes[site].clean_error
-            for x, is_patch in ((decoded, False), (ends.patch[site], True)):
-                value = evaluate_from(subject.model, subject.metric, batch, site, x, ends.around(site)).double().sum()
-                without, patched = (without, patched + float(value)) if is_patch else (without + float(value), patched)
-            count += len(batch.clean)
-    return without / count, patched / count
+            for site in subject.dictionaries:
+                decoded = state.ends.clean[site] - state.changes[site].clean_error
+                without, patched = (_metric(subject, batch, state, site, x) for x in (decoded, state.ends.patch[site]))
+                found[site] = (found[site][0] + without, found[site][1] + patched)
+    return found
+
+
+def _metric(subject: Subject, batch: Batch, state: BatchState, site: Site, x: Tensor) -> float:
+    around = state.ends.around(site)
+    return float(evaluate_from(subject.model, subject.metric, batch, site, x, around).double().sum())
 
 
 def _share(part: float, whole: float) -> float | None:

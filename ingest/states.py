@@ -14,6 +14,7 @@ from circuit_atlas.ingest.baselines import Baseline
 from circuit_atlas.ingest.batches import Batch
 from circuit_atlas.ingest.changes import Ends, UnitChanges, run_ends, unit_changes
 from circuit_atlas.ingest.cotangents import ActiveRows, through_features
+from circuit_atlas.ingest.heap import give_back
 from circuit_atlas.ingest.node_effects import (
     UnitEffects,
     clean_gradients,
@@ -108,6 +109,7 @@ def _attribute(
     through: dict[Site, Tensor] = {}
     effects: dict[Site, UnitEffects] = {}
     for site, dictionary in subject.dictionaries.items():
+        give_back()
         here = changes[site] = unit_changes(dictionary, ends)
         if not again:
             if settings.method == "ig" or settings.outer_gradient == "ig":
