@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from circuit_atlas.cli.options import FormatOption, OutputOption, StoreOption, VersionOption
+from circuit_atlas.cli.options import FormatOption, OutputOption, VersionOption
 from circuit_atlas.cli.output import Format, choose_format, emit
 
 if TYPE_CHECKING:
@@ -57,7 +57,6 @@ def models(
     preset: PresetArgument = None,
     form: FormatOption = None,
     output: OutputOption = None,
-    store: StoreOption = None,
     version: VersionOption = False,
 ) -> None:
     """List the presets: a model with its dictionaries, by name.

@@ -15,7 +15,7 @@ _HEAD = """\
 
 Written from the commands' own help by `python -m circuit_atlas.cli.reference > docs/command-line.md`.
 
-Every command takes `--store` (before or after its name): `ladybug:PATH` or a plain path for the embedded engine,
+Every command on a graph takes `--store` (before or after its name): `ladybug:PATH` or a plain path for the embedded engine,
 `neo4j://`, `bolt://` or `neo4j+s://` for a server. Without it the store is the one that `CIRCUIT_ATLAS_STORE` names,
 else `./atlas.lbug`.
 
