@@ -46,7 +46,7 @@ class Ends:
         resid = COMPONENTS.index("resid")
         before, after = Site(site.layer - 1, resid), Site(site.layer, resid)
         entry = self.clean[before] if before in self.clean else self.entries.get(site.layer)
-        beside = site.rank != resid and site.layer >= 0 and not site.is_z and after in self.clean
+        beside = site.rank != resid and site.layer >= 0 and not site.hook and after in self.clean
         return Around(entry, self.clean[after] - self.clean[site] if beside else None)
 
 

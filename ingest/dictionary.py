@@ -25,7 +25,7 @@ from circuit_atlas.errors import ModelError
 from circuit_atlas.ingest.digests import digest_tensors
 from circuit_atlas.ingest.sites import Site
 
-_PLAIN = ("standard", "topk", "jumprelu")
+_PLAIN = ("standard", "topk", "jumprelu", "identity")
 """Architectures whose active features depend on x through their encoder column alone."""
 
 

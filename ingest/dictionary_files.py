@@ -14,6 +14,7 @@ from circuit_atlas.ingest.budget import Budget
 from circuit_atlas.ingest.dictionary import SparseDictionary
 from circuit_atlas.ingest.language_model import LanguageModel
 from circuit_atlas.ingest.model_files import quiet
+from circuit_atlas.ingest.neurons import NEURONS, Identity, neuron_sites
 from circuit_atlas.ingest.placement import place
 from circuit_atlas.ingest.releases import named, prepare
 from circuit_atlas.ingest.shelf import Shelf
@@ -40,7 +41,7 @@ class Suite:
 
 
 def load_suite(source: str, model: LanguageModel, *, name: str = "", budget: Budget | None = None) -> Suite:
-    """Load the dictionaries in a folder, of a preset, or of a SAELens release, that fit the model.
+    """Load the dictionaries in a folder, of a preset, or of a SAELens release, that fit the model; or its neurons.
 
     Each is opened once, checked and digested; after that as many stay open as the budget allows.
 
@@ -50,7 +51,10 @@ def load_suite(source: str, model: LanguageModel, *, name: str = "", budget: Bud
     """
     folder = Path(source).expanduser()
     shelf = Shelf((budget or Budget()).shelf)
-    found = _from_folder(folder, model, shelf) if folder.is_dir() else _by_name(source, model, shelf)
+    if folder.is_dir():
+        found = _from_folder(folder, model, shelf)
+    else:
+        found = _neurons(model, shelf) if source == NEURONS else _by_name(source, model, shelf)
     dictionaries: dict[Site, SparseDictionary] = {}
     for dictionary in found:
         if dictionary.site in dictionaries:
@@ -86,6 +90,12 @@ def _from_folder(folder: Path, model: LanguageModel, shelf: Shelf) -> Iterator[S
     for cfg in sorted(folder.glob("*/cfg.json")):
         site = _site_of(cfg.parent, _configuration(cfg.parent), model)
         yield SparseDictionary(site, _kept(shelf, partial(_load_one, cfg.parent, site, model)), str(cfg.parent))
+
+
+def _neurons(model: LanguageModel, shelf: Shelf) -> Iterator[SparseDictionary]:
+    for site in neuron_sites(model):
+        opened = _kept(shelf, partial(Identity, model.width_at(site), model.device))
+        yield SparseDictionary(site, opened, NEURONS)
 
 
 def _kept(shelf: Shelf, load: Callable[[], Any]) -> Callable[[], Any]:

@@ -245,13 +245,17 @@ class LanguageModel:
 
     def width_at(self, site: Site) -> int:
         """Width of the activation at a site."""
-        return int(self.bridge.cfg.n_heads) * int(self.bridge.cfg.d_head) if site.is_z else self.d_model
+        cfg = self.bridge.cfg
+        if site.is_z:
+            return int(cfg.n_heads) * int(cfg.d_head)
+        return int(cfg.d_mlp) if site.is_post else self.d_model
 
     def written(self, site: Site, rows: Float[Tensor, "row d"]) -> Float[Tensor, "row d_model"]:
         """What directions at a site write into the residual stream."""
-        if not site.is_z:
+        if not site.is_z and not site.is_post:
             return rows
-        project = self.bridge.blocks[site.layer].attn.o.original_component
+        block = self.bridge.blocks[site.layer]
+        project = (block.attn.o if site.is_z else block.mlp.out).original_component
         with torch.no_grad():
             found: Tensor = project(rows) - project(torch.zeros_like(rows))
         return found

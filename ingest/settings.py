@@ -41,7 +41,7 @@ class DiscoverSettings:
 
     dictionaries: str
     """Folder of SAELens dictionaries (one subfolder a site), a preset (`circuit-atlas models` lists them; or its TOML
-    file), or the name of a SAELens release."""
+    file), the name of a SAELens release, or neurons: every neuron a feature of its own."""
 
     examples: str
     """JSON lines: `clean_prefix`, `clean_answer` and, for pairs, `patch_prefix`, `patch_answer`; a list of answers is
