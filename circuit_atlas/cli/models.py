@@ -63,7 +63,7 @@ def models(
 
     A preset's name stands for --dictionaries of discover, and then --model may be left out. Sizes are computed from
     shapes, in GB (1e9 bytes): of the files to download, of the disk with one circuit stored, and of the memory of a run
-    on a CPU beside some 0.7 GB for programs. With a name, every dictionary and its files are listed.
+    on a CPU beside some 0.9 GB for programs. With a name, every dictionary and its files are listed.
 
     \b
       circuit-atlas models
