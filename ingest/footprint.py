@@ -6,7 +6,7 @@ r"""What a preset needs, told from its shapes: download, disk and memory.
     memory = parameters · bytes of the run's number type + budget + what the largest dictionary exceeds its share by
 
 The budget (setting `memory`) is for all that comes beside the model's weights, a quarter of it for open dictionaries
-(see budget.py); one that is larger than its share is held alone. Programs and libraries come on top, some 0.7 GB.
+(see budget.py); one that is larger than its share is held alone. Programs and libraries come on top, some 0.9 GB.
 """
 
 from __future__ import annotations

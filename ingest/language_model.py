@@ -60,6 +60,12 @@ class LanguageModel:
         device: torch.device = next(iter(self.bridge.parameters())).device
         return device
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """Number type of its weights."""
+        dtype: torch.dtype = next(iter(self.bridge.parameters())).dtype
+        return dtype
+
     def run(
         self,
         tokens: Int[Tensor, "batch pos"],
@@ -85,7 +91,7 @@ class LanguageModel:
             hooks.append(("unembed.hook_in", _last_position))
         with self._only(start), self._selected(tokens_read):
             logits: Tensor = self.bridge.run_with_hooks(tokens, return_type="logits", fwd_hooks=hooks)
-        return logits
+        return logits.float()
 
     def run_from(
         self,
@@ -137,7 +143,7 @@ class LanguageModel:
             for block in (*before, *after):
                 object.__setattr__(block, "forward", _pass_on)
             if start is not None and before:
-                object.__setattr__(before[-1], "forward", _give(start.stream))
+                object.__setattr__(before[-1], "forward", _give(start.stream.to(self.dtype)))
             yield
         finally:
             for block in (*before, *after):
@@ -316,11 +322,12 @@ def _last_position(x: Tensor, hook: object) -> Tensor:
 
 
 def _hook(function: Replace) -> Callable[..., Tensor]:
-    """Wrap a function of [batch, pos, d] as a hook that also stands at values split into heads."""
+    """Wrap a function of [batch, pos, d] in float32 as a hook that also stands at values split into heads.
+
+    Dictionaries and attribution work in float32 whatever the model's number type; the model goes on in its own.
+    """
 
     def hook(x: Tensor, hook: object) -> Tensor:
-        if x.ndim == 3:
-            return function(x)
-        return function(x.flatten(2)).reshape(x.shape)
+        return function(x.flatten(2).float()).reshape(x.shape).to(x.dtype)
 
     return hook

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from functools import reduce
 
+from circuit_atlas.errors import ModelError
 from circuit_atlas.ingest.language_model import LanguageModel
 from circuit_atlas.ingest.sites import Site, site_from_hook
 
@@ -19,10 +20,15 @@ def place(hook_name: str, model: LanguageModel) -> Site:
     were trained there; `attn.hook_out` and `mlp.hook_out` are before it.
 
     Raises:
-        ModelError: no site has that hook.
+        ModelError: no site has that hook, or in this model it is another place than the site's.
 
     """
     site = site_from_hook(hook_name)
+    if hook_name in ("hook_embed", "embed.hook_out") and hasattr(model.bridge, "pos_embed"):
+        raise ModelError(
+            f"the hook {hook_name} of {model.name} is before positions are added; circuits begin behind that, at "
+            "blocks.0.hook_resid_pre"
+        )
     if site.hook or not hook_name.endswith(("hook_attn_out", "hook_mlp_out")) or site.layer >= model.n_layers:
         return site
     found = _IN_BLOCK.match(hook_name)

@@ -13,6 +13,7 @@ from circuit_atlas.errors import ModelError
 from circuit_atlas.ingest import hub
 from circuit_atlas.ingest.language_model import LanguageModel
 from circuit_atlas.ingest.model_files import quiet
+from circuit_atlas.ingest.neurons import NEURONS
 from circuit_atlas.ingest.placement import place
 from circuit_atlas.ingest.presets import Entry, Preset, find_preset, presets
 from circuit_atlas.ingest.sites import Site
@@ -95,7 +96,9 @@ def _of_release(release: str) -> Iterator[Named]:
     if release not in directory:
         near = difflib.get_close_matches(release, [*presets(), *directory], n=1)
         hint = f"; did you mean {near[0]!r}?" if near else "; circuit-atlas models lists the presets"
-        raise ModelError(f"{release!r} is neither a folder of dictionaries, a preset nor a release of SAELens{hint}")
+        raise ModelError(
+            f"{release!r} is neither a folder of dictionaries, a preset nor a release that SAELens knows{hint}"
+        )
     known = {(e.release, e.id): e for preset in presets().values() for e in preset.entries}
     return (Named(release, id_, known.get((release, id_))) for id_ in directory[release].saes_map)
 
@@ -143,15 +146,17 @@ def at_hand(dictionaries: str, model: str) -> AbstractContextManager[None]:
     """Ask no network where all of a preset is in the cache; refuse at once where some is not and there is none.
 
     Args:
-        dictionaries: what the settings name; nothing is done where that is no preset.
+        dictionaries: what the settings name; where that is no preset, it is only made sure that there is such a thing.
         model: the model's name or folder.
 
     Raises:
-        ModelError: something is missing; the message says what to fetch where.
+        ModelError: something is missing and the message says what to fetch where, or the name stands for nothing.
 
     """
     preset = find_preset(dictionaries)
     if preset is None:
+        if dictionaries != NEURONS and not Path(dictionaries).expanduser().is_dir():
+            _of_release(dictionaries)  # refuses what is no release before the model is loaded
         return nullcontext()
     return hub.offline(_all_cached(preset, dictionaries, with_model=not Path(model).expanduser().is_dir()))
 

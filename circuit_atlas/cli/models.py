@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from circuit_atlas.cli.options import FormatOption, OutputOption, StoreOption, VersionOption
+from circuit_atlas.cli.options import FormatOption, OutputOption, VersionOption
 from circuit_atlas.cli.output import Format, choose_format, emit
 
 if TYPE_CHECKING:
@@ -57,14 +57,13 @@ def models(
     preset: PresetArgument = None,
     form: FormatOption = None,
     output: OutputOption = None,
-    store: StoreOption = None,
     version: VersionOption = False,
 ) -> None:
     """List the presets: a model with its dictionaries, by name.
 
     A preset's name stands for --dictionaries of discover, and then --model may be left out. Sizes are computed from
     shapes, in GB (1e9 bytes): of the files to download, of the disk with one circuit stored, and of the memory of a run
-    on a CPU beside some 0.7 GB for programs. With a name, every dictionary and its files are listed.
+    on a CPU beside some 0.9 GB for programs. With a name, every dictionary and its files are listed.
 
     \b
       circuit-atlas models

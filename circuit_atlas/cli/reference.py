@@ -15,9 +15,9 @@ _HEAD = """\
 
 Written from the commands' own help by `python -m circuit_atlas.cli.reference > docs/command-line.md`.
 
-Every command takes `--store` (before or after its name): `ladybug:PATH` or a plain path for the embedded engine,
-`neo4j://`, `bolt://` or `neo4j+s://` for a server. Without it the store is the one that `CIRCUIT_ATLAS_STORE` names,
-else `./atlas.lbug`.
+Every command on a graph takes `--store` (before or after its name): `ladybug:PATH` or a plain path for the embedded
+engine, `neo4j://`, `bolt://` or `neo4j+s://` for a server. Without it the store is the one that
+`CIRCUIT_ATLAS_STORE` names, else `./atlas.lbug`.
 
 Results go to standard output, progress and messages to standard error. In a pipe tables are not cut to a width and
 nothing is coloured; `NO_COLOR` is respected on a terminal too.

@@ -147,6 +147,16 @@ def test_a_folder_with_another_model_is_refused_when_it_is_loaded(atlas_here: Co
     assert "the preset tiny lacks 3 of its dictionaries in" in refused(done)
 
 
+def test_what_is_neither_folder_preset_nor_release_is_told_before_the_model_is_loaded(
+    atlas_here: Command, tmp_path: Path
+) -> None:
+    examples = str(make_examples(tmp_path / "examples.jsonl"))
+    named = ("discover", "--examples", examples, "--model", "acme/none")
+    line = refused(atlas_here(*named, "--dictionaries", "gpt2-small-res-jbb"))
+    assert "'gpt2-small-res-jbb' is neither a folder of dictionaries, a preset nor a release that SAELens knows" in line
+    assert "did you mean 'gpt2-small-res-jb'?" in line
+
+
 @pytest.mark.slow
 def test_without_a_network_it_says_what_to_fetch_where(atlas: Command, tmp_path: Path) -> None:
     examples = str(make_examples(tmp_path / "examples.jsonl"))

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
-from tests.ingest.hub_cache import add
+from tests.ingest.hub_cache import add, add_folder
 
 Array = NDArray[np.float32]
 
@@ -64,10 +64,8 @@ class Weights:
         return {"W_enc": self.W_enc, "b_enc": self.b_enc, "W_dec": self.W_dec, "b_dec": self.b_dec}
 
 
-def publish_saelens(
-    cache: Path, repository: str, path: str, weights: Weights, hook: str, **cfg: Any
-) -> None:  # fmt: skip
-    """Put cfg.json, in the form of SAELens before 6.0, and sae_weights.safetensors into a folder of a repository."""
+def write_saelens(folder: Path, weights: Weights, hook: str, **cfg: Any) -> Path:
+    """Write cfg.json, in the form of SAELens before 6.0, and sae_weights.safetensors into a folder."""
     d_in, d_sae = weights.W_enc.shape
     said = {
         "architecture": "standard",
@@ -88,11 +86,17 @@ def publish_saelens(
         "device": "cpu",
         "sae_lens_training_version": None,
     }
-    config, tensors = cache / "cfg.json", cache / "weights"
-    config.write_text(json.dumps(said | cfg))
-    save_file(weights.named, tensors)
-    add(cache, repository, f"{path}/cfg.json", config)
-    add(cache, repository, f"{path}/sae_weights.safetensors", tensors)
+    folder.mkdir(parents=True)
+    (folder / "cfg.json").write_text(json.dumps(said | cfg))
+    save_file(weights.named, folder / "sae_weights.safetensors")
+    return folder
+
+
+def publish_saelens(cache: Path, repository: str, path: str, weights: Weights, hook: str, **cfg: Any) -> None:
+    """Put these two files into a folder of a repository."""
+    written = write_saelens(cache / "written", weights, hook, **cfg)
+    add_folder(cache, repository, written, path)
+    written.rmdir()
 
 
 def publish_gemma_scope(cache: Path, repository: str, path: str, weights: Weights) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 
+from circuit_atlas.errors import ModelError
 from circuit_atlas.ingest.language_model import LanguageModel
 from circuit_atlas.ingest.model_files import load_model
 from circuit_atlas.ingest.placement import place
@@ -88,3 +89,18 @@ def test_without_norms_behind_them_the_old_names_are_the_usual_places(tmp_path: 
     assert model.d_model == D_MODEL
     for hook, name in (("hook_attn_out", "attn_1"), ("hook_mlp_out", "mlp_1")):
         assert place(f"blocks.1.{hook}", model).hook_name == site_from_name(name).hook_name
+
+
+def test_an_embedding_without_its_positions_is_no_site(tmp_path: Path) -> None:
+    from tests.ingest.test_trained_on import gpt2
+
+    model = gpt2(tmp_path)
+    assert place("blocks.0.hook_resid_pre", model).name == "embed"
+    with pytest.raises(ModelError, match=r"the hook hook_embed of .* is before positions are added"):
+        place("hook_embed", model)
+
+
+def test_where_positions_turn_queries_and_keys_the_embedding_is_the_stream(tmp_path: Path) -> None:
+    model = gemma(tmp_path)
+    embedding = model.bridge.original_model.get_input_embeddings()(TOKENS)
+    assert torch.equal(model.activations(TOKENS, [place("hook_embed", model)]).popitem()[1], embedding)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from circuit_atlas.errors import AtlasError, ModelError, SettingsError
 from circuit_atlas.ingest.footprint import BUDGET, SHELF, dictionary_bytes, footprint, parameters
 from circuit_atlas.ingest.presets import FOLDER, Entry, Preset, demand_preset, find_preset, presets, read_preset
 from circuit_atlas.ingest.settings import DiscoverSettings, load_settings
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
 
 ENTRIES = [(preset.name, entry) for preset in presets().values() for entry in preset.entries]
 
@@ -220,6 +223,13 @@ def test_a_broken_preset_file_is_one_line_that_names_it(mistake: str, tmp_path: 
     line = refusal(ModelError, find_preset, str(path))
     assert line.startswith(f"the preset file {path}")
     assert told in line
+
+
+def test_the_example_of_the_docs_is_a_preset(tmp_path: Path) -> None:
+    (example,) = re.findall(r"^```toml\n(.*?)^```$", (DOCS / "models.md").read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    (tmp_path / "mine.toml").write_text(example)
+    entries = read_preset(tmp_path / "mine.toml").entries
+    assert list(entries) == [e for e in presets()["pythia-70m-deduped"].entries if e.site.component == "resid"]
 
 
 def test_a_preset_of_ones_own_is_named_as_its_file(tmp_path: Path) -> None:

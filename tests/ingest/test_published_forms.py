@@ -18,8 +18,17 @@ from typing import Any
 import numpy as np
 import pytest
 
+from circuit_atlas.ingest.dictionary_files import load_suite
+from circuit_atlas.ingest.model_files import load_model
 from circuit_atlas.ingest.presets import Entry, presets
-from tests.ingest.published import Array, Weights, publish_gemma_scope, publish_hook_z, publish_saelens
+from tests.ingest.published import (
+    Array,
+    Weights,
+    publish_gemma_scope,
+    publish_hook_z,
+    publish_saelens,
+    write_saelens,
+)
 from tests.ingest.tiny import save_tokenizer
 from tests.source_tree import ROOT
 
@@ -199,3 +208,22 @@ def test_decoding_gives_back_what_the_features_stand_for(name: str, loaded: dict
     directions = one.weights.W_dec * (np.sqrt(2304) if case.model == "gemma" and case.site == "embed" else 1)
     found = one.found["decoded"] - one.found["decoded"][:1]
     np.testing.assert_allclose(found, acts @ directions - (acts @ directions)[:1], atol=2e-3, rtol=1e-3)
+
+
+def test_folders_of_saelens_before_6_are_read_where_they_lie(tmp_path: Path) -> None:
+    """Attention at z in heads, TopK by its activation function, an older name of a hook: one folder a dictionary."""
+    import torch
+
+    model = load_model(str(make_model("gpt2", tmp_path / "model")))
+    first, second = Weights.random(0, 768, 48), Weights.random(1, 768, 48)
+    suite = tmp_path / "suite"
+    topk: dict[str, Any] = {"activation_fn_str": "topk", "activation_fn_kwargs": {"k": 4}}
+    write_saelens(suite / "a", first, "blocks.1.attn.hook_z")
+    write_saelens(suite / "b", second, "blocks.1.hook_resid_pre", **topk, normalize_activations="layer_norm")
+    stream, z = load_suite(str(suite), model).dictionaries.values()
+    x = np.random.default_rng(2).normal(size=(TOKENS, 768)).astype(np.float32)
+    assert (z.site.name, z.site.is_z, stream.site.name) == ("attn_1", True, "resid_0")
+    with torch.no_grad():
+        np.testing.assert_allclose(z.encode(torch.from_numpy(x)), first.relu(x), atol=2e-4, rtol=1e-3)
+        found = stream.encode(torch.from_numpy(x))
+        np.testing.assert_allclose(found, normalised(second, x, tmp_path), atol=2e-4, rtol=1e-3)
