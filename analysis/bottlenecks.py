@@ -31,7 +31,13 @@ COLUMNS = {
 
 
 def bottlenecks(
-    store: Store, circuit: str, limit: int = 20, node_threshold: float = 0.0, edge_threshold: float = 0.0
+    store: Store,
+    circuit: str,
+    limit: int = 20,
+    node_threshold: float = 0.0,
+    edge_threshold: float = 0.0,
+    *,
+    least_z: float = 0.0,
 ) -> pd.DataFrame:
     """Rank the nodes of a circuit by the share of the flow that their removal cuts.
 
@@ -41,6 +47,7 @@ def bottlenecks(
         limit: at most so many rows.
         node_threshold: nodes of larger absolute effect only (units of the metric).
         edge_threshold: edges of larger absolute weight only (units of the metric).
+        least_z: inner nodes whose effect is fewer standard errors from zero carry nothing.
 
     Returns:
         a row a node, columns as in `COLUMNS`; `attrs["total"]` holds the whole positive and negative flow.
@@ -52,7 +59,7 @@ def bottlenecks(
     """
     if limit < 1:
         raise QueryError(f"limit is {limit}; ask for at least 1 node")
-    graph = fetch_graph(store, circuit, node_threshold, edge_threshold)
+    graph = fetch_graph(store, circuit, node_threshold, edge_threshold, least_z)
     return _table(graph, limit)
 
 

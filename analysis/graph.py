@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from circuit_atlas.analysis.result import Asked, asked_for
+from circuit_atlas.analysis.result import Asked, asked_for, rows_of
 from circuit_atlas.analysis.thresholds import require_threshold
 from circuit_atlas.errors import QueryError
 
@@ -20,7 +20,19 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-_KEPT = ("id", "kind", "component", "layer", "feature_index", "position", "role", "effect", "label", "promotes")
+_KEPT = (
+    "id",
+    "kind",
+    "component",
+    "layer",
+    "feature_index",
+    "position",
+    "role",
+    "effect",
+    "effect_se",
+    "label",
+    "promotes",
+)
 
 RELATIVE_FLOOR = 1e-6
 """Inner nodes of a smaller share of the largest absolute effect carry no flow: dividing by them blows up rounding."""
@@ -32,7 +44,7 @@ class CircuitGraph:
 
     Attributes:
         nodes: a row a node, in topological order: id, kind, component, layer, feature_index, position, role, effect
-            (units of the metric), label, promotes.
+            and effect_se (units of the metric), label, promotes.
         source: upstream place of each edge in `nodes`; edges are sorted by it, then by their target.
         target: downstream place of each edge.
         weight: weight of each edge (units of the metric).
@@ -65,7 +77,7 @@ class CircuitGraph:
     @property
     def names(self) -> list[str]:
         """The nodes for people, in order of their places."""
-        return [readable(node) for node in self.nodes.itertuples()]
+        return [readable(node) for node in rows_of(self.nodes)]
 
     @property
     def starts(self) -> Ints:
@@ -73,21 +85,33 @@ class CircuitGraph:
         return np.flatnonzero((self.nodes["component"] == "embed").to_numpy())
 
 
-def fetch_graph(store: Store, circuit: str, node_threshold: float, edge_threshold: float) -> CircuitGraph:
+def fetch_graph(
+    store: Store, circuit: str, node_threshold: float, edge_threshold: float, least_z: float = 0.0
+) -> CircuitGraph:
     """Fetch nodes and edges of a circuit above thresholds and put them in topological order.
+
+    Args:
+        store: where the circuit is.
+        circuit: its name.
+        node_threshold: nodes of larger absolute effect only (units of the metric).
+        edge_threshold: edges of larger absolute weight only (units of the metric).
+        least_z: an effect of fewer standard errors counts as too small to divide by: where effects of several examples
+            cancel, the quotient of a weight by their mean is noise of any size.
 
     Raises:
         UnknownCircuitError: there is no such circuit.
-        QueryError: the thresholds do not fit the circuit's selection, or its edges run in a circle.
+        QueryError: least_z is negative, the thresholds do not fit the selection, or edges run in a circle.
 
     """
+    if not least_z >= 0.0:
+        raise QueryError(f"least_z is {least_z:g}; give a number of standard errors from 0 up")
     require_threshold(store, circuit, node_threshold=node_threshold, edge_threshold=edge_threshold)
     edges = store.query("edges", circuit=circuit, node_threshold=node_threshold, edge_threshold=edge_threshold)
     nodes = store.query("nodes", circuit=circuit, node_threshold=node_threshold)
-    return graph_of(nodes, edges)
+    return graph_of(nodes, edges, least_z)
 
 
-def graph_of(nodes: pd.DataFrame, edges: pd.DataFrame) -> CircuitGraph:
+def graph_of(nodes: pd.DataFrame, edges: pd.DataFrame, least_z: float = 0.0) -> CircuitGraph:
     """Make the graph of the rows of the queries `nodes` and `edges`, of the nodes that an edge starts or ends at."""
     import pandas as pd
 
@@ -107,7 +131,8 @@ def graph_of(nodes: pd.DataFrame, edges: pd.DataFrame) -> CircuitGraph:
     effect = nodes["effect"].to_numpy(np.float64)
     units = (nodes["kind"] != "target").to_numpy()
     floor = RELATIVE_FLOOR * float(np.abs(effect[units]).max(initial=0.0))
-    small = np.abs(effect) <= floor
+    unsure = least_z * nodes["effect_se"].fillna(0.0).to_numpy(np.float64)
+    small = (np.abs(effect) <= floor) | (np.abs(effect) < unsure)
     fraction = np.divide(weight, effect[source], out=np.zeros_like(weight), where=~small[source])
     too_small = tuple(nodes["id"][small & units])
     return CircuitGraph(nodes, source, target, weight, fraction, too_small, asked)

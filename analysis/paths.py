@@ -51,6 +51,7 @@ def strongest_paths(
     node_threshold: float = 0.0,
     edge_threshold: float = 0.0,
     *,
+    least_z: float = 0.0,
     through_errors: bool = True,
 ) -> pd.DataFrame:
     """Find the k strongest paths from the embedding to the target, by absolute strength.
@@ -61,6 +62,7 @@ def strongest_paths(
         k: at most so many paths.
         node_threshold: nodes of larger absolute effect only (units of the metric).
         edge_threshold: edges of larger absolute weight only (units of the metric).
+        least_z: inner nodes whose effect is fewer standard errors from zero carry nothing.
         through_errors: whether paths may pass through error units, where strength is only approximate.
 
     Returns:
@@ -73,7 +75,7 @@ def strongest_paths(
     """
     if not 1 <= k <= MOST_PATHS:
         raise QueryError(f"k is {k}; ask for 1 to {MOST_PATHS} paths")
-    graph = fetch_graph(store, circuit, node_threshold, edge_threshold)
+    graph = fetch_graph(store, circuit, node_threshold, edge_threshold, least_z)
     kinds = graph.nodes["kind"].tolist()
     closed = set() if through_errors else {place for place, kind in enumerate(kinds) if kind == "error"}
     return _table(graph, best_paths(graph, k, closed))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -32,6 +32,11 @@ class Asked(NamedTuple):
 def asked_for(*tables: pd.DataFrame) -> tuple[Asked, ...]:
     """Return what was asked for tables that came from a store."""
     return tuple(Asked(table.attrs["query"], table.attrs["params"]) for table in tables)
+
+
+def rows_of(table: pd.DataFrame) -> Iterator[Any]:
+    """Go through a table's rows as named tuples, whose values the type checker cannot know."""
+    return iter(table.itertuples(index=False))
 
 
 def tabulate(

@@ -36,7 +36,7 @@ def made_graph(rows: list[Row], effects: dict[str, float]) -> CircuitGraph:
         "effect": list(effects.values()),
     }
     columns |= {name: [0] * len(effects) for name in ("layer", "feature_index", "position")}
-    columns |= {name: [None] * len(effects) for name in ("role", "label", "promotes")}
+    columns |= {name: [None] * len(effects) for name in ("role", "effect_se", "label", "promotes")}
     edges = pd.DataFrame(rows, columns=["source", "target", "weight"])
     return graph_of(pd.DataFrame(columns), edges)
 

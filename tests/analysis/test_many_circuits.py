@@ -1,0 +1,88 @@
+"""Families of features and communities of circuits, worked out by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from circuit_atlas.analysis.structure import communities, feature_families
+from circuit_atlas.cypher import Store, connect
+from circuit_atlas.errors import QueryError
+from tests.graphs import circuit, small_circuits
+
+FEATURES = {"a1": (1, 2), "a2": (1, 2), "b1": (3, 4), "b2": (3, 4), "m": (1, 2, 3)}
+"""Features of the embedding that each circuit uses; `m` shares two with the a's and one with the b's."""
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    path: Path = tmp_path_factory.mktemp("many") / "atlas.lbug"
+    with connect(f"ladybug:{path}") as opened:
+        for name, features in FEATURES.items():
+            units = [("embed", feature, 2, 1.0) for feature in features]
+            opened.write([circuit(name, units, [(0, -1, 1.0)])])  # type: ignore[arg-type]
+        yield opened
+
+
+def test_communities_are_those_that_share_features(store: Store) -> None:
+    found = communities(store)
+    table = found.circuits.set_index("circuit")
+    assert table["community"].to_dict() == {"a1": 1, "a2": 1, "m": 1, "b1": 2, "b2": 2}
+    assert table["n_members"].tolist() == [3, 3, 3, 2, 2]
+    assert (table["kind"] == "contrastive").all()
+    # Jaccard: a1 and a2 1, m and an a 2/3, b1 and b2 1, m and a b 1/4.
+    assert [*table[["within", "outside"]].loc["m"]] == pytest.approx([2 / 3, 1 / 4])
+    assert [*table[["within", "outside"]].loc["a1"]] == pytest.approx([5 / 6, 0.0])
+    assert (table["stability"] == 1.0).all()
+    inside, degree, whole = np.array([7 / 3, 1.0]), np.array([14 / 3 + 1 / 2, 5 / 2]), 7 / 3 + 1 + 1 / 2
+    modularity = (inside / whole - (degree / (2 * whole)) ** 2).sum()
+    assert found.circuits.attrs["modularity"] == pytest.approx(modularity)
+
+
+def test_a_circuit_that_mixes_communities_shares_features_with_each_alone(store: Store) -> None:
+    found = communities(store)
+    rows = found.mixtures[["circuit", "community", "n_features", "n_shared", "n_only", "share"]]
+    assert [tuple(row) for row in rows.itertuples(index=False)] == [
+        ("a1", 1, 2, 2, 2, 1.0),
+        ("a2", 1, 2, 2, 2, 1.0),
+        ("b1", 1, 2, 1, 0, 0.0),  # feature 3, with m; b2 has it too
+        ("b1", 2, 2, 2, 1, 0.5),
+        ("b2", 1, 2, 1, 0, 0.0),
+        ("b2", 2, 2, 2, 1, 0.5),
+        ("m", 1, 3, 2, 2, pytest.approx(2 / 3)),
+        ("m", 2, 3, 1, 1, pytest.approx(1 / 3)),
+    ]
+    mixes = found.circuits.set_index("circuit")["mixes"]
+    assert mixes[mixes].index.tolist() == ["m"]
+    assert not communities(store, least_share=0.5).circuits["mixes"].any()
+
+
+def test_circuits_that_share_nothing_are_each_alone(tmp_path: Path) -> None:
+    with connect(f"ladybug:{tmp_path / 'atlas.lbug'}") as opened:
+        opened.write([circuit("one", [("embed", 1, 2, 1.0)], []), circuit("two", [("embed", 2, 2, 1.0)], [])])
+        found = communities(opened)
+    assert found.circuits["community"].tolist() == [1, 2]
+    assert found.circuits["within"].isna().all()
+    assert np.isnan(found.circuits.attrs["modularity"])
+    assert found.mixtures.empty
+
+
+def test_a_store_without_circuits_is_refused(tmp_path: Path) -> None:
+    with connect(f"ladybug:{tmp_path / 'atlas.lbug'}") as opened, pytest.raises(QueryError, match="has no circuits"):
+        communities(opened)
+
+
+def test_families_are_features_of_the_same_circuits_with_the_same_signs(tmp_path: Path) -> None:
+    with connect(f"ladybug:{tmp_path / 'atlas.lbug'}") as opened:
+        opened.write(small_circuits())
+        found = feature_families(opened)
+        alone = feature_families(opened, min_circuits=1)
+    columns = ["n_circuits", "n_features", "positive", "negative", "mean_absolute_effect", "strongest", "names"]
+    assert [tuple(row) for row in found[columns].itertuples(index=False)] == [
+        (3, 1, ["he/object", "sva"], ["he/subject"], 1.0, 1.5, ["mlp_0/7"]),
+        (2, 1, ["he/object", "he/subject"], [], 0.375, 0.5, ["embed/1"]),
+    ]
+    assert alone["names"].tolist()[2:] == [["mlp_0/8", "resid_1/3"], ["resid_1/4"], ["embed/5"]]
