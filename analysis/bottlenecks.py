@@ -74,4 +74,4 @@ def _table(graph: CircuitGraph, limit: int) -> pd.DataFrame:
     table = table.sort_values(["share", "node"], ascending=[False, True], ignore_index=True).head(limit)
     total = {"positive": float(flow.total[0]), "negative": float(flow.total[1])}
     rows = table[list(COLUMNS)].itertuples(index=False, name=None)
-    return tabulate(COLUMNS, rows, graph.asked, total=total, left_out=list(graph.too_small))
+    return tabulate(COLUMNS, rows, graph.asked, total=total, **graph.about)

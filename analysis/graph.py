@@ -51,6 +51,7 @@ class CircuitGraph:
         fraction: weight over the effect of the edge's source, the share of that effect which it transmits; 0 where the
             effect is too small to divide by.
         too_small: ids of the nodes whose effect is too small to divide by.
+        least_z: effects of fewer standard errors count as too small.
         asked: the queries that gave it, that of the edges first.
 
     """
@@ -61,7 +62,13 @@ class CircuitGraph:
     weight: Floats
     fraction: Floats
     too_small: tuple[str, ...]
+    least_z: float = 0.0
     asked: tuple[Asked, ...] = ()
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """What a result on paths says beside its rows: `least_z`, and as `left_out` the nodes that carry none."""
+        return {"least_z": self.least_z, "left_out": list(self.too_small)}
 
     @property
     def params(self) -> dict[str, Any]:
@@ -135,7 +142,7 @@ def graph_of(nodes: pd.DataFrame, edges: pd.DataFrame, least_z: float = 0.0) -> 
     small = (np.abs(effect) <= floor) | (np.abs(effect) < unsure)
     fraction = np.divide(weight, effect[source], out=np.zeros_like(weight), where=~small[source])
     too_small = tuple(nodes["id"][small & units])
-    return CircuitGraph(nodes, source, target, weight, fraction, too_small, asked)
+    return CircuitGraph(nodes, source, target, weight, fraction, too_small, least_z, asked)
 
 
 def _topological(n: int, source: Ints, target: Ints, circuit: str) -> Ints:

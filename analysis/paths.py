@@ -162,4 +162,4 @@ def _table(graph: CircuitGraph, paths: list[tuple[float, list[int]]]) -> pd.Data
         )
         for rank, (strength, path) in enumerate(paths, start=1)
     ]
-    return tabulate(COLUMNS, rows, graph.asked, left_out=list(graph.too_small))
+    return tabulate(COLUMNS, rows, graph.asked, **graph.about)

@@ -78,7 +78,7 @@ def motif_chains(
         )
         for rank, (strength, chain) in enumerate(chains, start=1)
     ]
-    return tabulate(COLUMNS, rows, graph.asked, pattern=pattern, count=count, left_out=list(graph.too_small))
+    return tabulate(COLUMNS, rows, graph.asked, pattern=pattern, count=count, **graph.about)
 
 
 def best_chains(graph: CircuitGraph, steps: Sequence[Step], k: int) -> tuple[list[tuple[float, list[int]]], int]:

@@ -74,4 +74,4 @@ def role_crossings(
     shares = share(both, float(flow.total.sum()))
     order = np.lexsort((-sums[:, 1], -both))
     rows = [(*found[k][:2], site_name(*found[k][2:]), counts[k], *sums[k], shares[k]) for k in order]
-    return tabulate(COLUMNS, rows, graph.asked, left_out=list(graph.too_small))
+    return tabulate(COLUMNS, rows, graph.asked, **graph.about)

@@ -28,8 +28,8 @@ NEGATIVE = Column("float", METRIC, "absolute strengths of the negative paths alo
 SHARE = Column("float", "share", "of the absolute strength of all paths; null where there are none")
 
 EDGE_COLUMNS = {
-    "source": Column("string", "", "key of the upstream circuit node"),
-    "target": Column("string", "", "key of the downstream circuit node"),
+    "source_node": Column("string", "", "key of the upstream circuit node"),
+    "target_node": Column("string", "", "key of the downstream circuit node"),
     "edge": Column("string", "", "both ends for people"),
     "weight": Column("float", METRIC, "indirect effect through this edge alone, signed"),
     "fraction": Column(
@@ -98,7 +98,7 @@ def edge_flow(
             fraction = np.nan if small[u] else graph.fraction[edge]
             carried = (graph.weight[edge], fraction, *flow.edges[edge], shares[edge])
             rows.append((ids[u], ids[d], f"{names[u]} → {names[d]}", *carried, bool(is_error[u] or is_error[d])))
-    return tabulate(EDGE_COLUMNS, rows, graph.asked, total=_total(flow.total), left_out=list(graph.too_small))
+    return tabulate(EDGE_COLUMNS, rows, graph.asked, total=_total(flow.total), **graph.about)
 
 
 def cut_flow(
@@ -134,7 +134,7 @@ def cut_flow(
         crossing = np.flatnonzero((layers[graph.source] <= layer) & (layers[graph.target] > layer))
         leaves = [groups[u] for u in graph.source[crossing]]
         rows += _cut_rows(layer, leaves, carried[crossing], float(flow.total.sum()))
-    return tabulate(CUT_COLUMNS, rows, graph.asked, total=_total(flow.total), left_out=list(graph.too_small))
+    return tabulate(CUT_COLUMNS, rows, graph.asked, total=_total(flow.total), **graph.about)
 
 
 def _cut_rows(layer: int, leaves: list[tuple[str, str]], carried: Floats, whole: float) -> Iterator[tuple[object, ...]]:

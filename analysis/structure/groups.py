@@ -175,7 +175,7 @@ def _grouping(graph: CircuitGraph, group: Ints, cuts: pd.DataFrame) -> Grouping:
                 *([readable(nodes[node]) for node in held], [nodes[node].id for node in held]),
             )
         )
-    groups = tabulate(GROUP_COLUMNS, rows, graph.asked, left_out=list(graph.too_small))
+    groups = tabulate(GROUP_COLUMNS, rows, graph.asked, **graph.about)
     return Grouping(str(graph.params["circuit"]), groups, _edges(graph, flow.edges, group, names), cuts)
 
 

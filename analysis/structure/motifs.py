@@ -98,7 +98,7 @@ def motifs(
         (*kind, counted.n_chains, counted.positive, counted.negative, counted.strongest)
         for kind, counted in found[:limit]
     ]
-    return tabulate(COLUMNS, rows, graph.asked, left_out=list(graph.too_small))
+    return tabulate(COLUMNS, rows, graph.asked, **graph.about)
 
 
 def census(graph: CircuitGraph) -> dict[Kind, Census]:

@@ -74,7 +74,7 @@ def threads(
     graph = fetch_graph(store, circuit, node_threshold, edge_threshold, least_z)
     rows = [_row(graph, thread) for thread in find_threads(graph, min_share)]
     rows.sort(key=lambda row: (-row[0], -abs(row[1]), row[-1]))
-    return tabulate(COLUMNS, rows[:limit], graph.asked, min_share=min_share)
+    return tabulate(COLUMNS, rows[:limit], graph.asked, min_share=min_share, **graph.about)
 
 
 def find_threads(graph: CircuitGraph, min_share: float) -> list[list[int]]:
