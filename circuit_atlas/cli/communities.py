@@ -50,7 +50,9 @@ def communities(
     database: DatabaseOption = None,
     version: VersionOption = False,
 ) -> None:
-    """Group the circuits of a store by the features they share, and name those that mix several groups.
+    """Group circuits by the features they share.
+
+    A circuit mixes communities where it shares features with each of several alone.
 
     within and outside are a circuit's mean likeness (weighted Jaccard index of features, first token left out) to the
     others of its community and to all outside; stability is how far other seeds of the search agree on it.
@@ -80,7 +82,7 @@ def families(
     database: DatabaseOption = None,
     version: VersionOption = False,
 ) -> None:
-    """Group features by the circuits that use them and by their sign in each.
+    """Group features by the circuits that use them.
 
     positive and negative name the circuits in which the pooled effect of each feature of the family is so. Effects at
     the first token of the input are left out.

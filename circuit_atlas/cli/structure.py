@@ -125,7 +125,7 @@ def structure(
     database: DatabaseOption = None,
     version: VersionOption = False,
 ) -> None:
-    """Say how one circuit is built: where its effect flows, crosses and is suppressed.
+    """Say how one circuit is built, and where its effect flows.
 
     \b
     flow         the edges that most of the flow from the embedding to the target runs along
