@@ -99,7 +99,7 @@ def _paths(store: Store, circuit: str, limit: int) -> None:
 
     table = strongest_paths(store, circuit, k=limit, through_errors=False, least_z=LEAST_Z)
     typer.echo(
-        "\nstrongest paths of features to the metric (strength in its units), through no node whose effect is less than\n"
-        f"{LEAST_Z:g} standard errors from zero"
+        "\nstrongest paths of features to the metric (strength in its units), through no node whose effect is less\n"
+        f"than {LEAST_Z:g} standard errors from zero"
     )
     print_frame(table, ("strength", "path"))
