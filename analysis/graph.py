@@ -32,6 +32,7 @@ _KEPT = (
     "effect_se",
     "label",
     "promotes",
+    "name",
 )
 
 RELATIVE_FLOOR = 1e-6
@@ -44,7 +45,7 @@ class CircuitGraph:
 
     Attributes:
         nodes: a row a node, in topological order: id, kind, component, layer, feature_index, position, role, effect
-            and effect_se (units of the metric), label, promotes.
+            and effect_se (units of the metric), label, promotes; where nodes are groups, name.
         source: upstream place of each edge in `nodes`; edges are sorted by it, then by their target.
         target: downstream place of each edge.
         weight: weight of each edge (units of the metric).
@@ -84,6 +85,8 @@ class CircuitGraph:
     @property
     def names(self) -> list[str]:
         """The nodes for people, in order of their places."""
+        if "name" in self.nodes:
+            return [str(name) for name in self.nodes["name"]]
         return [readable(node) for node in rows_of(self.nodes)]
 
     @property
@@ -123,7 +126,8 @@ def graph_of(nodes: pd.DataFrame, edges: pd.DataFrame, least_z: float = 0.0) -> 
     import pandas as pd
 
     asked = asked_for(*(table for table in (edges, nodes) if table.attrs))
-    nodes = nodes.loc[nodes["id"].isin(pd.concat([edges["source"], edges["target"]])), list(_KEPT)]
+    kept = [str(name) for name in nodes.columns if name in _KEPT]
+    nodes = nodes.loc[nodes["id"].isin(pd.concat([edges["source"], edges["target"]])), kept]
     nodes = nodes.sort_values("id", ignore_index=True)
     place = pd.Series(np.arange(len(nodes)), index=nodes["id"])
     source = place.reindex(edges["source"]).to_numpy(np.int64)

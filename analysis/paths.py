@@ -73,12 +73,22 @@ def strongest_paths(
         QueryError: k is below 1 or above `MOST_PATHS`, or the thresholds do not fit the circuit's selection.
 
     """
-    if not 1 <= k <= MOST_PATHS:
-        raise QueryError(f"k is {k}; ask for 1 to {MOST_PATHS} paths")
+    require_count(k, "paths")
     graph = fetch_graph(store, circuit, node_threshold, edge_threshold, least_z)
     kinds = graph.nodes["kind"].tolist()
     closed = set() if through_errors else {place for place, kind in enumerate(kinds) if kind == "error"}
-    return _table(graph, best_paths(graph, k, closed))
+    return path_table(graph, best_paths(graph, k, closed))
+
+
+def require_count(k: int, what: str) -> None:
+    """Refuse to look for none, or for more than `MOST_PATHS`.
+
+    Raises:
+        QueryError: k is out of range.
+
+    """
+    if not 1 <= k <= MOST_PATHS:
+        raise QueryError(f"k is {k}; ask for 1 to {MOST_PATHS} {what}")
 
 
 def best_paths(graph: CircuitGraph, k: int, closed: Collection[int] = ()) -> list[tuple[float, list[int]]]:
@@ -148,7 +158,8 @@ def _follow(ways: _Ways, node: int, which: int) -> list[int]:
     return path
 
 
-def _table(graph: CircuitGraph, paths: list[tuple[float, list[int]]]) -> pd.DataFrame:
+def path_table(graph: CircuitGraph, paths: list[tuple[float, list[int]]]) -> pd.DataFrame:
+    """Tabulate paths as `best_paths` gives them; columns as in `COLUMNS`."""
     names, kinds = graph.names, graph.nodes["kind"].tolist()
     ids = graph.nodes["id"].tolist()
     rows = [

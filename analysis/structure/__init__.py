@@ -8,6 +8,7 @@ from circuit_atlas.analysis.structure.families import feature_families
 from circuit_atlas.analysis.structure.flows import cut_flow, edge_flow
 from circuit_atlas.analysis.structure.groups import Grouping, group_nodes
 from circuit_atlas.analysis.structure.motifs import motifs
+from circuit_atlas.analysis.structure.quotient import group_paths
 from circuit_atlas.analysis.structure.suppressors import suppressors
 from circuit_atlas.analysis.structure.threads import threads
 
@@ -20,6 +21,7 @@ __all__ = [
     "error_exchange",
     "feature_families",
     "group_nodes",
+    "group_paths",
     "motif_chains",
     "motifs",
     "role_crossings",

@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from circuit_atlas.analysis.graph import CircuitGraph, Floats, Ints, fetch_graph
-from circuit_atlas.analysis.paths import MOST_PATHS, strongest
+from circuit_atlas.analysis.paths import require_count, strongest
 from circuit_atlas.analysis.result import METRIC, Column, tabulate
 from circuit_atlas.analysis.structure.pattern import Step, parse_pattern
-from circuit_atlas.errors import QueryError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,8 +62,7 @@ def motif_chains(
 
     """
     steps = parse_pattern(pattern)
-    if not 1 <= k <= MOST_PATHS:
-        raise QueryError(f"k is {k}; ask for 1 to {MOST_PATHS} chains")
+    require_count(k, "chains")
     graph = fetch_graph(store, circuit, node_threshold, edge_threshold, least_z)
     chains, count = best_chains(graph, steps, k)
     names, ids, kinds = graph.names, graph.nodes["id"].tolist(), graph.nodes["kind"].tolist()

@@ -17,16 +17,17 @@ weights between groups add up too, and flows through members add up to the flow 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from circuit_atlas.analysis.flow import flow_of, share, summed
+from circuit_atlas.analysis.flow import Flow, flow_of, share, summed
 from circuit_atlas.analysis.graph import CircuitGraph, Floats, Ints, fetch_graph, readable
 from circuit_atlas.analysis.result import METRIC, Column, rows_of, tabulate
 from circuit_atlas.analysis.structure.profiles import Merges, merge_blocks
+from circuit_atlas.analysis.structure.quotient import quotient
 from circuit_atlas.analysis.structure.sites import places, site_name, site_order
 from circuit_atlas.errors import QueryError
 
@@ -57,6 +58,8 @@ EDGE_COLUMNS = {
     "absolute_weight": Column("float", METRIC, "their absolute weights, summed"),
     "positive_flow": Column("float", METRIC, "strengths of the positive paths along them, summed"),
     "negative_flow": Column("float", METRIC, "absolute strengths of the negative paths along them, summed"),
+    "source_node": Column("string", "", "key of the upstream group's strongest member"),
+    "target_node": Column("string", "", "key of the downstream group's strongest member"),
 }
 CUT_COLUMNS = {
     "n_groups": Column("integer", "", "groups after the cut, error units and the target not counted"),
@@ -75,6 +78,7 @@ class Grouping:
         groups: a row a group, columns as in `GROUP_COLUMNS`, in order of the forward pass, the strongest first.
         edges: a row a pair of groups that edges join, columns as in `EDGE_COLUMNS`, the largest weight first.
         cuts: a row a possible cut, columns as in `CUT_COLUMNS`, the most groups first.
+        graph: the groups as a graph of their own, for `group_paths`; the key of a group is its strongest member's.
 
     """
 
@@ -82,6 +86,7 @@ class Grouping:
     groups: pd.DataFrame
     edges: pd.DataFrame
     cuts: pd.DataFrame
+    graph: CircuitGraph
 
 
 def group_nodes(
@@ -152,40 +157,54 @@ def assign(n: int, merges: Sequence[Merges], made: int) -> Ints:
 
 
 def _grouping(graph: CircuitGraph, group: Ints, cuts: pd.DataFrame) -> Grouping:
-    """Sum what members carry, and name each group by its strongest member."""
-    flow = flow_of(graph)
+    """Name each group by its strongest member, put the groups in order and sum what members carry."""
     nodes = list(rows_of(graph.nodes))
-    place, shares = places(graph.nodes), share(flow.nodes.sum(axis=1), float(flow.total.sum()))
-    strongest_first = sorted(range(len(nodes)), key=lambda node: (-abs(nodes[node].effect), nodes[node].id))
-    members: dict[int, list[int]] = {}
-    for node in strongest_first:
-        members.setdefault(int(group[node]), []).append(node)
-    names: dict[int, str] = {}
+    held: dict[int, list[int]] = {}
+    for node in sorted(range(len(nodes)), key=lambda node: (-abs(nodes[node].effect), nodes[node].id)):
+        held.setdefault(int(group[node]), []).append(node)
+    members = sorted(held.values(), key=lambda one: site_order(nodes[one[0]].component, nodes[one[0]].layer))
+    names = [readable(nodes[one[0]]) + (f" +{len(one) - 1}" if len(one) > 1 else "") for one in members]
+    flow = flow_of(graph)
+    return Grouping(
+        circuit=str(graph.params["circuit"]),
+        groups=_group_table(graph, flow, members, names),
+        edges=_edge_table(graph, flow, members, names),
+        cuts=cuts,
+        graph=quotient(graph, members, names),
+    )
+
+
+def _group_table(
+    graph: CircuitGraph, flow: Flow, members: Sequence[Sequence[int]], names: Sequence[str]
+) -> pd.DataFrame:
+    nodes, place = list(rows_of(graph.nodes)), places(graph.nodes)
+    shares = share(flow.nodes.sum(axis=1), float(flow.total.sum()))
     rows = []
-    for one, held in sorted(
-        members.items(), key=lambda item: site_order(nodes[item[1][0]].component, nodes[item[1][0]].layer)
-    ):
-        first = nodes[held[0]]
-        names[one] = readable(first) + (f" +{len(held) - 1}" if len(held) > 1 else "")
-        effects = np.array([nodes[node].effect for node in held])
+    for name, held in zip(names, map(list, members), strict=True):
+        first, effects = nodes[held[0]], np.array([nodes[node].effect for node in held])
         rows.append(
             (
-                *(names[one], site_name(first.component, first.layer), place[held[0]], first.kind, len(held)),
+                *(name, site_name(first.component, first.layer), place[held[0]], first.kind, len(held)),
                 *(effects.sum(), np.abs(effects).sum(), *flow.nodes[held].sum(axis=0), shares[held].sum()),
                 *([readable(nodes[node]) for node in held], [nodes[node].id for node in held]),
             )
         )
-    groups = tabulate(GROUP_COLUMNS, rows, graph.asked, **graph.about)
-    return Grouping(str(graph.params["circuit"]), groups, _edges(graph, flow.edges, group, names), cuts)
+    return tabulate(GROUP_COLUMNS, rows, graph.asked, **graph.about)
 
 
-def _edges(graph: CircuitGraph, flow: Floats, group: Ints, names: Mapping[int, str]) -> pd.DataFrame:
+def _edge_table(
+    graph: CircuitGraph, flow: Flow, members: Sequence[Sequence[int]], names: Sequence[str]
+) -> pd.DataFrame:
+    group = np.zeros(len(graph.nodes), np.int64)
+    for one, held in enumerate(members):
+        group[list(held)] = one
+    keys = [str(graph.nodes["id"].iloc[held[0]]) for held in members]
     pairs, which = np.unique(np.stack([group[graph.source], group[graph.target]]), axis=1, return_inverse=True)
     weight = graph.weight[:, None]
-    sums = summed(which.ravel(), np.concatenate([weight, np.abs(weight), flow], axis=1), pairs.shape[1])
+    sums = summed(which.ravel(), np.concatenate([weight, np.abs(weight), flow.edges], axis=1), pairs.shape[1])
     counts = np.bincount(which.ravel(), minlength=pairs.shape[1])
-    rows = [
-        (names[int(pairs[0, k])], names[int(pairs[1, k])], counts[k], *sums[k])
-        for k in np.argsort(-sums[:, 1], kind="stable")
-    ]
-    return tabulate(EDGE_COLUMNS, rows, graph.asked)
+    rows = []
+    for pair in np.argsort(-sums[:, 1], kind="stable"):
+        source, target = pairs[:, pair]
+        rows.append((names[source], names[target], counts[pair], *sums[pair], keys[source], keys[target]))
+    return tabulate(EDGE_COLUMNS, rows, graph.asked, **graph.about)

@@ -43,6 +43,7 @@ class Question(StrEnum):
     THREADS = "threads"
     GROUPS = "groups"
     GROUP_EDGES = "group-edges"
+    GROUP_PATHS = "group-paths"
     GROUP_CUTS = "group-cuts"
 
 
@@ -137,8 +138,10 @@ def structure(
     errors       what the errors of each site are fed by, and what they feed
     suppressors  features that work against the right answer
     threads      features that persist over layers
-    groups       nodes alike in what feeds them and what they feed (group-edges: the graph of the groups;
-                 group-cuts: what each possible number of groups scores)
+    groups       nodes alike in what feeds them and what they feed
+    group-edges  the edges between groups
+    group-paths  the strongest paths of groups
+    group-cuts   what each possible number of groups scores
 
     Flow is the sum of the strengths of all paths, in units of the metric, positive and negative ones apart. It holds
     for one cut, one site or one pair of positions, never over layers.
@@ -216,6 +219,8 @@ def _table(store: Store, asked: Asked, question: Question) -> pd.DataFrame:
             return ask.error_exchange(store, name, asked.node_threshold, asked.edge_threshold)
         case Question.SUPPRESSORS:
             return ask.suppressors(store, name, limit, asked.node_threshold)
+        case Question.GROUP_PATHS:
+            return ask.group_paths(ask.group_nodes(store, name, asked.groups, **cut), limit)
         case Question.THREADS:
             return ask.threads(store, name, asked.min_share, limit, **cut)
         case _:

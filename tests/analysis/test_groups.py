@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from circuit_atlas.analysis.graph import fetch_graph
-from circuit_atlas.analysis.structure import group_nodes
+from circuit_atlas.analysis.structure import group_nodes, group_paths
 from circuit_atlas.analysis.structure.groups import assign, score_cuts
 from circuit_atlas.analysis.structure.profiles import merge_blocks, profiles
 from circuit_atlas.cypher import Store, connect
@@ -58,6 +58,20 @@ def test_the_groups_of_a_small_circuit(store: Store) -> None:
     edges = found.edges.set_index(["source", "target"])
     assert edges.loc[("embed/2@subject +1", "resid_1/3@subject"), "weight"] == 3.0
     assert edges.loc[("embed/2@subject +1", "resid_1/3@subject"), "n_edges"] == 2
+
+
+def test_paths_of_groups_are_those_of_the_graph_of_groups(store: Store) -> None:
+    # 3 · 3 / 3 through resid_1/3, 1 · 1 / 1 through resid_1/4.
+    found = group_paths(group_nodes(store, "twins"))
+    assert found["strength"].tolist() == [3.0, 1.0]
+    assert found["path"].tolist() == [
+        "embed/2@subject +1 → resid_1/3@subject → target",
+        "embed/3@subject → resid_1/4@subject → target",
+    ]
+    # All of a site in one group: 4 · 4 / 4.
+    assert group_paths(group_nodes(store, "twins", n_groups=2))["strength"].tolist() == [4.0]
+    graph = group_nodes(store, "twins", n_groups=2, least_z=9.9).graph
+    assert graph.nodes.set_index("id").loc["toy/circuit/twins/resid_1/feature/3/2", "effect_se"] == pytest.approx(0.4)
 
 
 def test_the_number_of_groups_may_be_given(store: Store) -> None:
