@@ -122,8 +122,8 @@ def group_nodes(
     made = int(np.argmax(score)) if n_groups is None else n - n_groups
     if not 0 <= made <= len(added):
         raise QueryError(
-            f"circuit {graph.params['circuit']!r} has {n} features at {n - len(added)} sites and positions here: "
-            f"n_groups is {n_groups}, ask for {n - len(added)} to {n}"
+            f"n_groups is {n_groups}; the {n} features of circuit {graph.params['circuit']!r} that have edges here "
+            f"can be cut into {n - len(added)} to {n} groups"
         )
     cuts = tabulate(
         CUT_COLUMNS,

@@ -36,7 +36,7 @@ class Merges:
 
 
 def merge_blocks(graph: CircuitGraph) -> list[Merges]:
-    """Return the merges of every block of two nodes or more."""
+    """Return the merges of every block of two nodes or more, but of blocks with an edge between two of its nodes."""
     nodes = graph.nodes
     blocks: dict[tuple[str, int, int], list[int]] = defaultdict(list)
     where = positions(graph)
@@ -45,7 +45,12 @@ def merge_blocks(graph: CircuitGraph) -> list[Merges]:
     ):
         if kind == "feature":
             blocks[component, int(layer), int(where[place])].append(place)
-    return [_merges(graph, np.array(block, np.int64)) for _, block in sorted(blocks.items()) if len(block) > 1]
+    found = [np.array(block, np.int64) for _, block in sorted(blocks.items()) if len(block) > 1]
+    return [_merges(graph, block) for block in found if not _joined(graph, block)]
+
+
+def _joined(graph: CircuitGraph, block: Ints) -> bool:
+    return bool((np.isin(graph.source, block) & np.isin(graph.target, block)).any())
 
 
 def profiles(graph: CircuitGraph, members: Ints) -> Floats:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
@@ -124,6 +125,20 @@ def test_a_cut_makes_the_merges_that_add_less_than_the_mean(store: Store) -> Non
     assert int(np.argmax(score)) == (added < added.mean()).sum()
     for made in range(len(added) + 1):
         assert len(set(assign(len(graph.nodes), merges, made).tolist())) == len(graph.nodes) - made
+
+
+def test_nodes_of_a_site_that_feed_each_other_stay_apart(store: Store) -> None:
+    """Discovery makes no such edges, but other rows may: a group of both ends would stand on one path twice."""
+    graph = fetch_graph(store, "twins", 0.0, 0.0)
+    assert [len(block.members) for block in merge_blocks(graph)] == [3, 2]
+    places = {name: place for place, name in enumerate(graph.names)}
+    inside = dataclasses.replace(
+        graph,
+        source=np.append(graph.source, places["embed/1@subject"]),
+        target=np.append(graph.target, places["embed/3@subject"]),
+        weight=np.append(graph.weight, 1.0),
+    )
+    assert [len(block.members) for block in merge_blocks(inside)] == [2]
 
 
 def test_profiles_that_are_all_alike_are_one_group() -> None:

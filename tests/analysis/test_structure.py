@@ -208,7 +208,7 @@ WRONG: list[tuple[Callable[[Store], object], str]] = [
     (lambda store: motif_chains(store, "sva", "embed mlp", k=0), "ask for 1 to 10000 chains"),
     (lambda store: threads(store, "sva", min_share=0.0), "a share above 0 up to 1"),
     (lambda store: feature_families(store, min_circuits=0), "must be at least 1"),
-    (lambda store: group_nodes(store, "sva", n_groups=99), "n_groups is 99, ask for 2 to 2"),
+    (lambda store: group_nodes(store, "sva", n_groups=99), "n_groups is 99; the 2 features .* into 2 to 2 groups"),
     (lambda store: communities(store, resolution=0.0), "both above 0"),
 ]
 

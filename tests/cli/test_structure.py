@@ -77,7 +77,7 @@ def test_show_cypher_names_each_query_once_as_a_command_that_runs(atlas_here: Co
         (("structure", "he/subject", "--format", "json"), "needs one QUESTION"),
         (("structure", "he/subject", "flow", "--pattern", "any any"), "--pattern goes with the question motifs"),
         (("structure", "he/subject", "motifs", "--pattern", "any neuron"), "'neuron' is no step of a pattern"),
-        (("structure", "he/subject", "groups", "--groups", "99"), "n_groups is 99, ask for 4 to 4"),
+        (("structure", "he/subject", "groups", "--groups", "99"), "can be cut into 4 to 4 groups"),
         (("structure", "he/subject", "threads", "--min-share", "0"), "a share above 0"),
         (("communities", "--resolution", "0"), "both above 0"),
     ],
