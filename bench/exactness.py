@@ -21,7 +21,7 @@ from bench.golden_folder import GoldenFolder, open_golden
 from circuit_atlas.errors import AtlasError
 from circuit_atlas.ingest.changes import UnitChanges, run_ends, unit_changes
 from circuit_atlas.ingest.cotangents import ActiveRows, Units
-from circuit_atlas.ingest.edge_weights import cut_graph, edge_weights
+from circuit_atlas.ingest.edge_weights import EdgeInputs, cut_graph, edge_weights
 from circuit_atlas.ingest.exact_edges import End, Intervention, exact_edge_effects
 from circuit_atlas.ingest.metrics import LogitDifference
 from circuit_atlas.ingest.node_effects import clean_gradients, path_gradients
@@ -76,7 +76,7 @@ def measured(golden: GoldenFolder, outer_gradient: str, strongest: int, sample: 
     graph = cut_graph(golden.model, metric, batch, ends.clean)
     every: list[Intervention] = []
     weights: list[float] = []
-    for up, down, found in edge_weights(graph, active, changes, outer, units, units):
+    for up, down, found in edge_weights(EdgeInputs(graph, active, changes, outer), units, units):
         if down is not None:
             for b, d, u in torch.nonzero(found).tolist():
                 every.append(Intervention(b, _end(up, units[up], u), _end(down, units[down], d)))

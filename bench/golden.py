@@ -22,12 +22,11 @@ from bench.figure import Figure, at_most
 from bench.golden_folder import Arrays, GoldenFolder, open_golden
 from circuit_atlas.errors import AtlasError
 from circuit_atlas.ingest.ablation import ablated_sites, run_ablated
-from circuit_atlas.ingest.attribution import Subject
 from circuit_atlas.ingest.baselines import mean_baselines, zero_baselines
 from circuit_atlas.ingest.batches import Batch
 from circuit_atlas.ingest.changes import Ends, run_ends, unit_changes
 from circuit_atlas.ingest.cotangents import ActiveRows, Units
-from circuit_atlas.ingest.edge_weights import cut_graph, edge_weights
+from circuit_atlas.ingest.edge_weights import EdgeInputs, cut_graph, edge_weights
 from circuit_atlas.ingest.exact_edges import End, Intervention, exact_edge_effects
 from circuit_atlas.ingest.metrics import LogitDifference, Metric, NegativeLogit
 from circuit_atlas.ingest.node_effects import (
@@ -38,6 +37,7 @@ from circuit_atlas.ingest.node_effects import (
     unit_effects,
 )
 from circuit_atlas.ingest.sites import Site, site_from_name
+from circuit_atlas.ingest.subject import Subject
 
 LIMIT = 1e-5
 ABLATION_LIMIT = 1e-4
@@ -190,7 +190,7 @@ def _raw_edges(golden: GoldenFolder, kind: str, threshold: float) -> Iterator[tu
     graph = cut_graph(golden.model, metric, batch, ends.clean)
     changes = {site: unit_changes(dictionary, ends) for site, dictionary in golden.dictionaries.items()}
     active = {site: ActiveRows.on_clean(change) for site, change in changes.items()}
-    for up, down, weights in edge_weights(graph, active, changes, outer, downstream, upstream):
+    for up, down, weights in edge_weights(EdgeInputs(graph, active, changes, outer), downstream, upstream):
         if down is None:
             continue  # the published code gives no edges to the target
         width, up_width = golden.dictionaries[down].d_sae + 1, golden.dictionaries[up].d_sae + 1

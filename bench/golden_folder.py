@@ -21,7 +21,8 @@ from safetensors.torch import load_file
 from circuit_atlas.errors import DataError
 from circuit_atlas.ingest.batches import Batch
 from circuit_atlas.ingest.dictionary import SparseDictionary
-from circuit_atlas.ingest.language_model import LanguageModel, load_model
+from circuit_atlas.ingest.language_model import LanguageModel
+from circuit_atlas.ingest.model_files import load_model
 from circuit_atlas.ingest.sites import Site, site_from_name
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -99,4 +100,4 @@ def _dictionary(file: Path) -> SparseDictionary:
             }
         )
     sae.requires_grad_(False)
-    return SparseDictionary(site, sae, str(file))
+    return SparseDictionary.holding(site, sae, str(file))

@@ -8,15 +8,15 @@ Source: Marks et al. (ICLR 2025), sections 2 and 3.1, appendix A.1.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor
 
-from circuit_atlas.ingest.attribution import Subject
 from circuit_atlas.ingest.batches import Batch
 from circuit_atlas.ingest.dictionary import SparseDictionary
 from circuit_atlas.ingest.sites import Site
+from circuit_atlas.ingest.subject import Subject
 
 State = tuple[Tensor, Tensor]
 """Features [batch, pos, d_sae] and error [batch, pos, d_in] of one site."""
@@ -25,13 +25,13 @@ State = tuple[Tensor, Tensor]
 def decode(dictionary: SparseDictionary, state: State) -> Tensor:
     """Put features and error together again."""
     features, error = state
-    return features @ dictionary.decoder + dictionary.bias + error
+    return dictionary.reconstruct(features) + dictionary.bias + error
 
 
 def split(dictionary: SparseDictionary, x: Tensor) -> State:
     """Take an activation apart into features and error."""
     features = dictionary.encode(x)
-    return features, x - features @ dictionary.decoder - dictionary.bias
+    return features, x - dictionary.reconstruct(features) - dictionary.bias
 
 
 def states(subject: Subject, batch: Batch, *, patch: bool) -> dict[Site, State]:
@@ -50,9 +50,20 @@ def metric_with(subject: Subject, batch: Batch, site: Site, state: State) -> Ten
     return subject.metric(subject.model.run(batch.clean, {site: lambda _: x}), batch)
 
 
-def mean_gradients(subject: Subject, batch: Batch, site: Site, alphas: Sequence[float]) -> State:
+Both = Sequence[Mapping[Site, State]]
+"""States of all sites at both ends, clean first."""
+
+
+def both_states(subject: Subject, batch: Batch) -> Both:
+    """States at both ends, to be computed once for a batch."""
+    return [states(subject, batch, patch=end) for end in (False, True)]
+
+
+def mean_gradients(
+    subject: Subject, batch: Batch, site: Site, alphas: Sequence[float], ends: Both | None = None
+) -> State:
     """Gradient of the metric with respect to one site's features and error, mean over points from clean to patch."""
-    clean, patch = (states(subject, batch, patch=end)[site] for end in (False, True))
+    clean, patch = (end[site] for end in ends or both_states(subject, batch))
     total = [torch.zeros_like(c) for c in clean]
     for alpha in alphas:
         leaves = [(c + alpha * (p - c)).requires_grad_() for c, p in zip(clean, patch, strict=True)]
@@ -61,10 +72,13 @@ def mean_gradients(subject: Subject, batch: Batch, site: Site, alphas: Sequence[
     return total[0] / len(alphas), total[1] / len(alphas)
 
 
-def node_effects(subject: Subject, batch: Batch, site: Site, alphas: Sequence[float]) -> Tensor:
+def node_effects(
+    subject: Subject, batch: Batch, site: Site, alphas: Sequence[float], ends: Both | None = None
+) -> Tensor:
     """Effects [batch, pos, d_sae + 1] of one site's units, the error last: mean gradient over `alphas` times change."""
-    clean, patch = (states(subject, batch, patch=end)[site] for end in (False, True))
-    gradients = mean_gradients(subject, batch, site, alphas)
+    ends = ends or both_states(subject, batch)
+    clean, patch = (end[site] for end in ends)
+    gradients = mean_gradients(subject, batch, site, alphas, ends)
     features, error = (g * (p - c) for g, c, p in zip(gradients, clean, patch, strict=True))
     return torch.cat([features, error.sum(-1, keepdim=True)], -1).detach()
 
@@ -81,11 +95,30 @@ def edge_weights(
 ) -> Tensor:
     """Weights [batch, pos, d_sae + 1] of the edges from each unit of `up` into one unit of `down` at one position.
 
-    Every site between is held at its clean value, so that only the direct dependence is left. `alphas` are the points
-    whose mean gradient stands at the downstream end: clean alone unless given. `outer` is that gradient, where known.
+    `alphas` are the points whose mean gradient stands at the downstream end: clean alone unless given. `outer` is that
+    gradient, where known.
+    """
+    ends = both_states(subject, batch)
+    outer = outer or mean_gradients(subject, batch, down, alphas, ends)
+    return next(edges_into(subject, batch, up, down, [(unit, position)], outer, ends))
+
+
+def edges_into(
+    subject: Subject,
+    batch: Batch,
+    up: Site,
+    down: Site,
+    wanted: Iterable[tuple[int, int]],
+    outer: State,
+    ends: Both,
+) -> Iterator[Tensor]:
+    """Weights [batch, pos, d_sae + 1] from each unit of `up` into each wanted (unit, position) of `down`.
+
+    One forward pass, in which every site between is held at its clean value, so that only the direct dependence is
+    left; one backward pass for each downstream unit.
     """
     between = {site: x for site, x in _clean(subject, batch).items() if up < site < down}
-    clean, patch = (states(subject, batch, patch=end)[up] for end in (False, True))
+    clean, patch = (end[up] for end in ends)
     leaves = [t.detach().requires_grad_() for t in clean]
     seen: list[Tensor] = []
 
@@ -97,16 +130,18 @@ def edge_weights(
     start = decode(subject.dictionaries[up], (leaves[0], leaves[1]))
     subject.model.run(batch.clean, {**replace, up: lambda _: start, down: note})
     features, error = split(subject.dictionaries[down], seen[0])
-    outer = outer or mean_gradients(subject, batch, down, alphas)
-    if unit < features.shape[-1]:
-        value = (features[:, position, unit] * outer[0][:, position, unit]).sum()
-    else:
-        value = (error[:, position] * outer[1][:, position]).sum()
-    if not value.requires_grad:
-        return torch.zeros(*clean[0].shape[:2], clean[0].shape[2] + 1)  # nothing joins the two directly
-    gradients = torch.autograd.grad(value, leaves, allow_unused=True)
-    parts = [torch.zeros_like(c) if g is None else g * (p - c) for g, c, p in zip(gradients, clean, patch, strict=True)]
-    return torch.cat([parts[0], parts[1].sum(-1, keepdim=True)], -1).detach()
+    for unit, position in wanted:
+        if unit < features.shape[-1]:
+            value = (features[:, position, unit] * outer[0][:, position, unit]).sum()
+        else:
+            value = (error[:, position] * outer[1][:, position]).sum()
+        if not value.requires_grad:
+            yield torch.zeros(*clean[0].shape[:2], clean[0].shape[2] + 1)  # nothing joins the two directly
+            continue
+        gradients = torch.autograd.grad(value, leaves, retain_graph=True, allow_unused=True)
+        changes = zip(gradients, clean, patch, strict=True)
+        parts = [torch.zeros_like(c) if g is None else g * (p - c) for g, c, p in changes]
+        yield torch.cat([parts[0], parts[1].sum(-1, keepdim=True)], -1).detach()
 
 
 def _clean(subject: Subject, batch: Batch) -> Mapping[Site, Tensor]:

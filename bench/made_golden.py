@@ -21,10 +21,10 @@ from torch import Tensor
 
 from bench import literal
 from bench.golden_folder import GoldenFolder, open_golden
-from circuit_atlas.ingest.attribution import Subject
 from circuit_atlas.ingest.batches import Batch
 from circuit_atlas.ingest.metrics import LogitDifference, NegativeLogit
 from circuit_atlas.ingest.sites import Site
+from circuit_atlas.ingest.subject import Subject
 
 D_MODEL, D_SAE, VOCABULARY, LAYERS, LENGTH, COUNT = 16, 12, 24, 2, 3, 4
 SITES = ("embed", "attn_0", "mlp_0", "resid_0", "attn_1", "mlp_1", "resid_1")

@@ -6,7 +6,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from circuit_atlas.ingest.discovery import DiscoveredCircuit, Plan, discover, load, plan
+    from circuit_atlas.ingest.discovery import DiscoveredCircuit, Plan, discover, plan
+    from circuit_atlas.ingest.preparation import load
     from circuit_atlas.ingest.settings import DiscoverSettings, load_settings
 
 # Settings load without torch, so that a command line can describe them quickly.
@@ -16,7 +17,7 @@ _HOMES = {
     "DiscoveredCircuit": "discovery",
     "Plan": "discovery",
     "discover": "discovery",
-    "load": "discovery",
+    "load": "preparation",
     "plan": "discovery",
 }
 

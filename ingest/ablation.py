@@ -16,13 +16,13 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from circuit_atlas.ingest.attribution import Subject
 from circuit_atlas.ingest.baselines import Baseline
 from circuit_atlas.ingest.batches import Batch
 from circuit_atlas.ingest.dictionary import SparseDictionary
+from circuit_atlas.ingest.evaluation import evaluate
 from circuit_atlas.ingest.language_model import Replace
-from circuit_atlas.ingest.metrics import evaluate
 from circuit_atlas.ingest.sites import Site
+from circuit_atlas.ingest.subject import Subject
 
 NodeSet = Mapping[Site, Bool[Tensor, "place unit"]]
 """For each ablated site, which units compute: a row a position (one row for all where positions are summed), a column a
@@ -30,6 +30,9 @@ feature and the last for the error."""
 
 _PASS_TOKENS = 4_096
 """Most tokens in one pass, so that several small node sets share one and large ones stay in memory."""
+
+_SLICE_NUMBERS = 8_000_000
+"""Most numbers in one slice of dense activations."""
 
 
 def ablated_sites(sites: Sequence[Site], start_layer: int) -> list[Site]:
@@ -68,11 +71,19 @@ def _mixture(dictionary: SparseDictionary, kept: Bool[Tensor, "set 1 place unit"
 
     def function(x: Tensor) -> Tensor:
         values = x.view(len(kept), -1, *x.shape[1:])
+        step = max(1, _SLICE_NUMBERS // (values[..., 0, 0].numel() * dictionary.d_sae))
+        places = [slice(start, start + step) for start in range(0, x.shape[1], step)]
+        return torch.cat([mixed(values[:, :, here], here) for here in places], dim=2).view_as(x)
+
+    def mixed(values: Float[Tensor, "set batch place d_in"], here: slice) -> Tensor:
         acts = dictionary.encode(values)
         error = dictionary.error(values, acts)
-        length = x.shape[1]
-        acts = torch.where(kept[..., :length, :-1], acts, baseline.acts[:length])
-        error = torch.where(kept[..., :length, -1:], error, baseline.error[:length])
-        return (acts @ dictionary.decoder + dictionary.bias + error).view_as(x)
+        stays = kept if kept.shape[2] == 1 else kept[:, :, here]
+        acts = torch.where(stays[..., :-1], acts, row(baseline.acts, here))
+        error = torch.where(stays[..., -1:], error, row(baseline.error, here))
+        return dictionary.reconstruct(acts) + dictionary.bias + error
+
+    def row(baseline: Tensor, here: slice) -> Tensor:
+        return baseline if len(baseline) == 1 else baseline[here]
 
     return function

@@ -35,8 +35,8 @@ class ActiveFeatures:
 def active_features(rows: UnitEffects, d_sae: int, shape: Shape, *, keep: bool) -> ActiveFeatures:
     """Gather what was active at one site of `d_sae` features."""
     feature = rows.unit != d_sae
-    unit, example, clean = (t[feature].cpu() for t in (rows.unit, rows.example, rows.clean))
-    place = rows.position[feature].cpu() if keep else torch.zeros_like(unit)
+    unit, example, clean = (t[feature].cpu() for t in (rows.unit.long(), rows.example, rows.clean))
+    place = rows.position[feature].long().cpu() if keep else torch.zeros_like(unit)
     key = place * d_sae + unit
     keys, inverse = torch.unique(key, return_inverse=True)
     seen = torch.unique(torch.stack([inverse, example]), dim=1)[0]  # one for each (candidate, example)

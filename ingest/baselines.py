@@ -24,7 +24,7 @@ class Baseline:
 
     def decoded(self, dictionary: SparseDictionary) -> Float[Tensor, "place d_in"]:
         """Put both together into the activation that they stand for."""
-        return self.acts @ dictionary.decoder + dictionary.bias + self.error
+        return dictionary.reconstruct(self.acts) + dictionary.bias + self.error
 
 
 def mean_baselines(

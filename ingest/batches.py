@@ -1,15 +1,15 @@
-"""Examples as tokens, in batches of equally long ones, so that nothing is ever padded."""
+"""Examples in batches of equally long ones, so that nothing is ever padded."""
 
 from __future__ import annotations
 
 import random
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from circuit_atlas.errors import DataError
@@ -18,13 +18,28 @@ from circuit_atlas.ingest.examples import Example
 
 @dataclass(frozen=True)
 class TokenExample:
-    """One example as token ids; `example` is what it was made from."""
+    """One example as token ids.
+
+    Attributes:
+        example: what it was made from.
+        clean: the prompt; where whole answers are read, with all tokens of the clean answer but its last.
+        clean_answer: first token of the right answer; -1 where none is read.
+        patch: the counterfactual, with the same tokens behind it.
+        patch_answer: first token of its answer.
+        clean_set: tokens that are right, where there are several.
+        patch_set: likewise.
+        whole: all tokens of the clean answer, where it is read whole.
+
+    """
 
     example: Example
     clean: tuple[int, ...]
     clean_answer: int
     patch: tuple[int, ...] | None = None
     patch_answer: int | None = None
+    clean_set: tuple[int, ...] = ()
+    patch_set: tuple[int, ...] = ()
+    whole: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -38,6 +53,10 @@ class Batch:
         patch_answer: id of each counterfactual's answer.
         indices: place of each example in the data.
         items: number of each example's item.
+        clean_set: ids of all right answers of each example, -1 behind them; None: `clean_answer` alone.
+        patch_set: likewise.
+        targets: id that each position is to predict, -1 where none is read; None: `clean_answer` at the last position.
+        reference: log-probabilities at the last position of the clean input, where the metric compares with them.
 
     """
 
@@ -47,6 +66,10 @@ class Batch:
     patch_answer: Int[Tensor, " batch"] | None
     indices: Int[Tensor, " batch"]
     items: Int[Tensor, " batch"]
+    clean_set: Int[Tensor, "batch answer"] | None = None
+    patch_set: Int[Tensor, "batch answer"] | None = None
+    targets: Int[Tensor, "batch pos"] | None = None
+    reference: Float[Tensor, "batch d_vocab"] | None = None
 
     def repeat(self, times: int) -> Batch:
         """Return the batch `times` times over, one after the other."""
@@ -54,82 +77,8 @@ class Batch:
 
     def take(self, rows: Int[Tensor, " row"]) -> Batch:
         """Return some rows, in the order given; a row may come several times."""
-        patch = None if self.patch is None else self.patch[rows]
-        answer = None if self.patch_answer is None else self.patch_answer[rows]
-        clean, right = self.clean[rows], self.clean_answer[rows]
-        return Batch(clean, right, patch, answer, self.indices[rows], self.items[rows])
-
-
-def tokenise(examples: Sequence[Example], tokenizer: Any) -> list[TokenExample]:
-    """Turn text into tokens: prefixes with the tokenizer's own first token, answers as they continue their prefix.
-
-    Raises:
-        DataError: an answer is several tokens, lengths differ within a pair, or roles do not fit (the line is named).
-
-    """
-    if tokenizer is None:
-        raise DataError(
-            "the model folder has no tokenizer files (tokenizer.json, or the vocabulary files of its kind), so text "
-            "cannot be turned into tokens; put them beside config.json"
-        )
-    refused: Counter[str] = Counter()
-    found = []
-    for example in examples:
-        try:
-            found.append(_tokenise_one(example, tokenizer))
-        except _SeveralTokensError as error:
-            refused[str(error)] += 1
-    if refused:
-        more = sum(refused.values()) - 1
-        raise DataError(next(iter(refused)) + (f" (and {more} more lines like it)" if more else ""))
-    return found
-
-
-class _SeveralTokensError(Exception):
-    """An answer is not one token."""
-
-
-def _tokenise_one(example: Example, tokenizer: Any) -> TokenExample:
-    clean, answer = _prefix_and_answer(example.clean_prefix, example.clean_answer, example, tokenizer)
-    if example.roles and len(example.roles) != len(clean):
-        raise DataError(
-            f"{example.where}: {len(example.roles)} roles for {len(clean)} tokens {_show(clean, tokenizer)}"
-        )
-    if example.patch_prefix is None or example.patch_answer is None:
-        return TokenExample(example, clean, answer)
-    patch, patch_answer = _prefix_and_answer(example.patch_prefix, example.patch_answer, example, tokenizer)
-    if len(clean) != len(patch):
-        raise DataError(
-            f"{example.where}: clean_prefix has {len(clean)} tokens and patch_prefix {len(patch)}; they must agree"
-        )
-    return TokenExample(example, clean, answer, patch, patch_answer)
-
-
-def _prefix_and_answer(prefix: str, answer: str, example: Example, tokenizer: Any) -> tuple[tuple[int, ...], int]:
-    """Tokens of the prefix, and of the answer as it stands behind it (a tokenizer may add a space to a lone answer)."""
-    start = _ids(prefix, tokenizer)
-    whole = _ids(prefix + answer, tokenizer)
-    rest = whole[len(start) :]
-    if whole[: len(start)] != start or not rest:
-        raise DataError(f"{example.where}: the answer {answer!r} merges with its prefix; does it lack a leading space?")
-    if len(rest) > 1:
-        raise _SeveralTokensError(
-            f"{example.where}: the answer {answer!r} is {len(rest)} tokens {_show(rest, tokenizer)}; it must be one"
-        )
-    if rest[0] == getattr(tokenizer, "unk_token_id", None):
-        raise DataError(f"{example.where}: the answer {answer!r} is not in the model's vocabulary")
-    return start, rest[0]
-
-
-def _ids(text: str, tokenizer: Any) -> tuple[int, ...]:
-    ids = list(tokenizer(text)["input_ids"])
-    if ids and ids[-1] == tokenizer.eos_token_id and ids[-1] != tokenizer.bos_token_id:
-        ids.pop()  # some tokenizers close every text
-    return tuple(ids)
-
-
-def _show(ids: Sequence[int], tokenizer: Any) -> str:
-    return str(list(tokenizer.convert_ids_to_tokens(list(ids))))
+        taken: dict[str, Any] = {name: None if t is None else t[rows] for name, t in vars(self).items()}
+        return Batch(**taken)
 
 
 def demand_equal_length(examples: Sequence[TokenExample]) -> None:
@@ -159,25 +108,30 @@ def resample(examples: Sequence[TokenExample], seed: int) -> list[TokenExample]:
     rng = random.Random(seed)
     found = []
     for example in examples:
-        others = [e for e in examples if len(e.clean) == len(example.clean) and e.example.item != example.example.item]
+        alike = [e for e in examples if (len(e.clean), len(e.whole)) == (len(example.clean), len(example.whole))]
+        others = [e for e in alike if e.example.item != example.example.item]
         if not others:
             raise DataError(
                 f"{example.example.where}: no example of another item is as long, so none can be drawn for it"
             )
-        found.append(replace(example, patch=rng.choice(others).clean))
+        prompt = len(example.clean) - max(0, len(example.whole) - 1)
+        found.append(replace(example, patch=rng.choice(others).clean[:prompt] + example.clean[prompt:]))
     return found
 
 
-def batches(examples: Sequence[TokenExample], size: int, device: torch.device | str = "cpu") -> list[Batch]:
-    """Group examples of equal length, those of one item side by side, into batches of at most `size`."""
+def batches(
+    examples: Sequence[TokenExample], size: int | Callable[[int], int], device: torch.device | str = "cpu"
+) -> list[Batch]:
+    """Group examples of equal length, those of one item side by side, into batches of at most `size` (of a length)."""
     numbers = {item: n for n, item in enumerate(dict.fromkeys(e.example.item for e in examples))}
     by_length: dict[int, list[int]] = defaultdict(list)
     for index in sorted(range(len(examples)), key=lambda i: numbers[examples[i].example.item]):
         by_length[len(examples[index].clean)].append(index)
     found = []
-    for indices in by_length.values():
-        for start in range(0, len(indices), size):
-            found.append(_batch(examples, indices[start : start + size], numbers, device))
+    for length, indices in by_length.items():
+        most = size if isinstance(size, int) else size(length)
+        for start in range(0, len(indices), most):
+            found.append(_batch(examples, indices[start : start + most], numbers, device))
     return found
 
 
@@ -186,6 +140,7 @@ def _batch(
 ) -> Batch:
     chosen = [examples[i] for i in indices]
     is_pair, has_answers = chosen[0].patch is not None, chosen[0].patch_answer is not None
+    has_sets, is_whole = any(e.clean_set or e.patch_set for e in examples), bool(chosen[0].whole)
     return Batch(
         clean=torch.tensor([e.clean for e in chosen], device=device),
         clean_answer=torch.tensor([e.clean_answer for e in chosen], device=device),
@@ -193,4 +148,17 @@ def _batch(
         patch_answer=torch.tensor([e.patch_answer for e in chosen], device=device) if has_answers else None,
         indices=torch.tensor(indices, device=device),
         items=torch.tensor([numbers[e.example.item] for e in chosen], device=device),
+        clean_set=_filled([e.clean_set or (e.clean_answer,) for e in chosen], device) if has_sets else None,
+        patch_set=_filled([e.patch_set or (e.patch_answer or 0,) for e in chosen], device)
+        if has_sets and has_answers
+        else None,
+        targets=torch.tensor([(-1,) * (len(e.clean) - len(e.whole)) + e.whole for e in chosen], device=device)
+        if is_whole
+        else None,
     )
+
+
+def _filled(rows: Sequence[tuple[int, ...]], device: torch.device | str) -> Int[Tensor, "batch answer"]:
+    """Rows as one tensor, -1 behind the shorter."""
+    width = max(map(len, rows))
+    return torch.tensor([(*row, *(-1,) * (width - len(row))) for row in rows], device=device)

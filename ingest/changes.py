@@ -16,7 +16,7 @@ from torch import Tensor
 from circuit_atlas.ingest.baselines import Baseline, zero_baselines
 from circuit_atlas.ingest.batches import Batch
 from circuit_atlas.ingest.dictionary import SparseDictionary
-from circuit_atlas.ingest.language_model import LanguageModel
+from circuit_atlas.ingest.language_model import Around, LanguageModel
 from circuit_atlas.ingest.sites import COMPONENTS, Site
 
 _SLICE_NUMBERS = 8_000_000
@@ -41,10 +41,13 @@ class Ends:
     fixed: Mapping[Site, Baseline] | None = None
     entries: Mapping[int, Tensor] = field(default_factory=dict)
 
-    def entry(self, site: Site) -> Tensor | None:
-        """Stream [batch, pos, d] as it enters the block of a site on the clean input."""
-        before = Site(site.layer - 1, COMPONENTS.index("resid"))
-        return self.clean[before] if before in self.clean else self.entries.get(site.layer)
+    def around(self, site: Site) -> Around:
+        """What a run with another activation at a site can begin from."""
+        resid = COMPONENTS.index("resid")
+        before, after = Site(site.layer - 1, resid), Site(site.layer, resid)
+        entry = self.clean[before] if before in self.clean else self.entries.get(site.layer)
+        beside = site.rank != resid and site.layer >= 0 and not site.hook and after in self.clean
+        return Around(entry, self.clean[after] - self.clean[site] if beside else None)
 
 
 def run_ends(
@@ -106,7 +109,7 @@ class UnitChanges:
         found = self.error[self.example[rows], self.position[rows]]
         features = ~self.is_error[rows]
         change = (self.patch[rows] - self.clean[rows])[features]
-        found[features] = change[:, None] * self.dictionary.decoder[self.unit[rows][features]]
+        found[features] = change[:, None] * self.dictionary.decoder_rows(self.unit[rows][features])
         return found
 
     def along(self, gradient: Float[Tensor, "batch pos d_in"]) -> Float[Tensor, " row"]:
@@ -128,9 +131,15 @@ class UnitChanges:
         found[self.example[inside], self.position[inside], at[inside]] = (self.patch - self.clean)[inside]
         return found[..., column]
 
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        columns = (self.example, self.position, self.unit, self.clean, self.patch, self.error, self.clean_error)
+        return sum(column.numel() * column.element_size() for column in columns)
+
     def slices(self, most: int = 0) -> Iterator[slice]:
         """Rows in slices of at most `most` (0: as many as memory is meant for)."""
-        most = most or max(1, _SLICE_NUMBERS // self.dictionary.d_in)
+        most = most or max(1, _SLICE_NUMBERS // (4 * self.dictionary.d_in))
         for start in range(0, len(self), most):
             yield slice(start, start + most)
 
@@ -142,16 +151,15 @@ def unit_changes(dictionary: SparseDictionary, ends: Ends) -> UnitChanges:
     batch, length, _ = clean.shape
     error, clean_error, size = torch.empty_like(clean), torch.empty_like(clean), clean.new_empty(2, batch, length)
     rows: list[tuple[Tensor, ...]] = []
-    step = max(1, _SLICE_NUMBERS // (batch * dictionary.d_sae))
+    step = max(1, _SLICE_NUMBERS // (2 * batch * dictionary.d_sae))
     with torch.no_grad():
         for start in range(0, length, step):
             here = slice(start, start + step)
-            f_clean = dictionary.encode(clean[:, here])
-            e_clean = dictionary.error(clean[:, here], f_clean)
-            if fixed is None:
-                f_patch = dictionary.encode(patch[:, here])
-                e_patch = dictionary.error(patch[:, here], f_patch)
+            if fixed is None:  # both at once, for the encoder is large
+                acts, errors = _apart(dictionary, torch.cat([clean[:, here], patch[:, here]]))
+                (f_clean, f_patch), (e_clean, e_patch) = acts.split(batch), errors.split(batch)
             else:
+                f_clean, e_clean = _apart(dictionary, clean[:, here])
                 f_patch, e_patch = (_at(values, here).to(f_clean) for values in (fixed.acts, fixed.error))
             error[:, here], clean_error[:, here] = e_patch - e_clean, e_clean
             size[0, :, here], size[1, :, here] = e_clean.norm(dim=-1), e_patch.norm(dim=-1)
@@ -160,9 +168,17 @@ def unit_changes(dictionary: SparseDictionary, ends: Ends) -> UnitChanges:
             rows.append((b, s + start, unit, f_clean[b, s, unit], f_patch[b, s, unit]))
     columns = [torch.cat(parts) for parts in zip(*rows, strict=True)]
     b, s = (index.flatten() for index in _grid(batch, length, clean.device))
-    errors = (b, s, torch.full_like(b, dictionary.d_sae), size[0].flatten(), size[1].flatten())
-    example, position, unit, at_clean, at_patch = (torch.cat(pair) for pair in zip(columns, errors, strict=True))
+    last = (b, s, torch.full_like(b, dictionary.d_sae), size[0].flatten(), size[1].flatten())
+    example, position, unit, at_clean, at_patch = (torch.cat(pair) for pair in zip(columns, last, strict=True))
     return UnitChanges(dictionary, example, position, unit, at_clean, at_patch, error, clean_error)
+
+
+def _apart(dictionary: SparseDictionary, x: Float[Tensor, "batch pos d_in"]) -> tuple[Tensor, Tensor]:
+    """Activations [batch, pos, d_sae] and error; what is active alone is read of the decoder."""
+    acts = dictionary.encode(x)
+    token, unit = torch.nonzero(acts.flatten(0, 1), as_tuple=True)
+    decoded = dictionary.reconstruct_few(token, unit, acts.flatten(0, 1)[token, unit], x[..., 0].numel())
+    return acts, x - decoded.view_as(x) - dictionary.bias
 
 
 def _at(values: Tensor, here: slice) -> Tensor:

@@ -31,7 +31,7 @@ class Facts:
         node_floor: absolute effect above which nodes were stored.
         edge_floor: absolute weight above which edges were stored.
         n_items: distinct items among the examples.
-        accuracy: share of examples that the model answers right.
+        accuracy: share of examples that the model answers right; None where they have no answers.
         right_sign: share of examples on which the patch input moves the metric as expected.
         checks: figures of each site.
 
@@ -41,7 +41,7 @@ class Facts:
     node_floor: float
     edge_floor: float
     n_items: int
-    accuracy: float
+    accuracy: float | None
     right_sign: float | None
     checks: Mapping[Site, SiteCheck]
 

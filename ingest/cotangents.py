@@ -40,6 +40,11 @@ class Units:
         """Count the units."""
         return len(self.unit)
 
+    def some(self, columns: slice) -> Units:
+        """Return some of them."""
+        position = None if self.position is None else self.position[columns]
+        return Units(self.unit[columns], position, None if self.part is None else self.part[..., columns])
+
     def where(self, shape: torch.Size) -> Bool[Tensor, "batch pos unit"]:
         """At which examples and positions each unit counts, for activations of this shape."""
         here = torch.ones(*shape[:2], len(self), dtype=torch.bool, device=self.unit.device)
@@ -81,41 +86,75 @@ class ActiveRows:
         return found[..., column]
 
 
+@dataclass(frozen=True)
+class UnitRows:
+    """Rows of a dictionary for the units of one site, gathered once for all batches; zeros for its error unit.
+
+    Attributes:
+        decoder: direction of each unit.
+        encoder: gradient of each where it is active; None where that depends on the input.
+
+    """
+
+    decoder: Float[Tensor, "unit d_in"]
+    encoder: Float[Tensor, "unit d_in"] | None
+
+    @classmethod
+    def of(cls, dictionary: SparseDictionary, units: Units) -> UnitRows:
+        """Gather the rows."""
+        features = units.unit != dictionary.d_sae
+        unit = units.unit[features].to(dictionary.bias.device)
+        decoder = dictionary.bias.new_zeros(len(units), dictionary.d_in)
+        decoder[features] = dictionary.decoder_rows(unit)
+        if not dictionary.is_plain:
+            return cls(decoder, None)
+        encoder = torch.zeros_like(decoder)
+        encoder[features] = dictionary.encoder_rows(unit)
+        return cls(decoder, encoder)
+
+    def some(self, columns: slice) -> UnitRows:
+        """Return some of them."""
+        return UnitRows(self.decoder[columns], None if self.encoder is None else self.encoder[columns])
+
+
 def unit_cotangents(
     dictionary: SparseDictionary,
     x: Float[Tensor, "batch pos d_in"],
     active: ActiveRows,
     units: Units,
+    rows: UnitRows,
     outer: Float[Tensor, "batch pos d_in"],
+    through: Float[Tensor, "batch pos d_in"],
 ) -> Float[Tensor, "unit batch pos d_in"]:
-    """Gradient of the metric through each unit alone with respect to x."""
-    found = x.new_zeros(len(units), *x.shape)
+    """Gradient of the metric through each unit alone with respect to x; `through` is Jᵀ outer (`through_features`)."""
     part = units.where(x.shape)
     is_error = units.unit == dictionary.d_sae
     features = units.unit[~is_error]
+    found = x.new_zeros(len(units), *x.shape)
     if len(features):
-        strength = (outer @ dictionary.decoder[features].T) * part[..., ~is_error]
-        if dictionary.is_plain:
-            strength = strength * active.among(features, x.shape, dictionary.d_sae)
-            found[~is_error] = torch.einsum("bsj,jd->jbsd", strength, dictionary.encoder[features])
-        else:
+        strength = (outer @ rows.decoder[~is_error].T) * part[..., ~is_error]
+        if rows.encoder is None:
             found[~is_error] = dictionary.feature_gradients(x, features, strength)
+        else:
+            strength = strength * active.among(features, x.shape, dictionary.d_sae)
+            found[~is_error] = torch.einsum("bsj,jd->jbsd", strength, rows.encoder[~is_error])
     if is_error.any():
-        through = _through_features(dictionary, x, active, outer)
         found[is_error] = part[..., is_error].permute(2, 0, 1)[..., None] * (outer - through)
     return found
 
 
-def _through_features(dictionary: SparseDictionary, x: Tensor, active: ActiveRows, outer: Tensor) -> Tensor:
-    """Jᵀ outer: what of a cotangent on x goes through all features together."""
+def through_features(
+    dictionary: SparseDictionary, x: Float[Tensor, "batch pos d_in"], active: ActiveRows, outer: Tensor
+) -> Float[Tensor, "batch pos d_in"]:
+    """Jᵀ outer: what of a cotangent on the reconstruction comes back to x through all features together."""
     if not dictionary.is_plain:
         return dictionary.through_features(x, outer)
     found = torch.zeros_like(outer)
     step = max(1, _SLICE_NUMBERS // dictionary.d_in)
     for start in range(0, len(active.feature), step):
         b, s, i = (rows[start : start + step] for rows in (active.example, active.position, active.feature))
-        strength = (outer[b, s] * dictionary.decoder[i]).sum(-1, keepdim=True)
-        found.index_put_((b, s), strength * dictionary.encoder[i], accumulate=True)
+        strength = (outer[b, s] * dictionary.decoder_rows(i)).sum(-1, keepdim=True)
+        found.index_put_((b, s), strength * dictionary.encoder_rows(i), accumulate=True)
     return found
 
 

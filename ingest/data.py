@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from circuit_atlas.ingest.batches import TokenExample, demand_equal_length, resample, tokenise
+from circuit_atlas.ingest.batches import TokenExample, demand_equal_length, resample
 from circuit_atlas.ingest.digests import digest_json
 from circuit_atlas.ingest.settings import DiscoverSettings
 from circuit_atlas.ingest.texts import Texts
+from circuit_atlas.ingest.tokens import Answers, tokenise
 
 
 @dataclass(frozen=True)
@@ -23,14 +24,14 @@ class Data:
         return digest_json([[e.example.identity() for e in some] for some in (self.train, self.held_out)])
 
 
-def to_tokens(settings: DiscoverSettings, texts: Texts, tokenizer: Any) -> Data:
-    """Turn the examples into tokens.
+def to_tokens(settings: DiscoverSettings, texts: Texts, tokenizer: Any, answers: Answers = "token") -> Data:
+    """Turn the examples into tokens, with what the metric reads of their answers.
 
     Raises:
         DataError: an example does not fit the vocabulary or the settings; the line is named.
 
     """
-    data = Data(tokenise(texts.train, tokenizer), tokenise(texts.held_out, tokenizer))
+    data = Data(tokenise(texts.train, tokenizer, answers), tokenise(texts.held_out, tokenizer, answers))
     if settings.ablation == "resample":
         data = Data(resample(data.train, settings.seed), data.held_out)
     if settings.positions == "keep":

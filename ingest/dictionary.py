@@ -11,6 +11,7 @@ error the interpolation of x itself (identity 1 of docs/method.md), for every ar
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -18,73 +19,108 @@ from typing import Any
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+from torch.nn.functional import embedding_bag
 
 from circuit_atlas.errors import ModelError
 from circuit_atlas.ingest.digests import digest_tensors
 from circuit_atlas.ingest.sites import Site
 
-_PLAIN = ("standard", "topk", "jumprelu")
+_PLAIN = ("standard", "topk", "jumprelu", "identity")
 """Architectures whose active features depend on x through their encoder column alone."""
 
 
 @dataclass(frozen=True)
 class SparseDictionary:
-    """The dictionary at one site.
+    """The dictionary at one site; its weights are opened when they are needed.
 
     Attributes:
         site: where it sits.
-        sae: the SAELens dictionary, on the device of the model.
+        open: gives the SAELens dictionary, on the device of the model. What keeps it open is the owner's choice (see
+            `Shelf`), so nothing here holds on to its large weights.
         source: where it was loaded from.
 
     """
 
     site: Site
-    sae: Any
+    open: Callable[[], Any]
     source: str
+
+    @classmethod
+    def holding(cls, site: Site, sae: Any, source: str) -> SparseDictionary:
+        """One that stays in memory."""
+        return cls(site, lambda: sae, source)
+
+    @property
+    def sae(self) -> Any:
+        """The SAELens dictionary."""
+        return self.open()
+
+    @cached_property
+    def cfg(self) -> Any:
+        """SAELens' configuration of it."""
+        return self.sae.cfg
 
     @property
     def d_sae(self) -> int:
         """Number of features; the error unit is counted as index `d_sae`."""
-        return int(self.sae.cfg.d_sae)
+        return int(self.cfg.d_sae)
 
     @property
     def d_in(self) -> int:
         """Width of the activation it reads."""
-        return int(self.sae.cfg.d_in)
+        return int(self.cfg.d_in)
 
     @property
     def architecture(self) -> str:
         """SAELens' name of its kind."""
-        return str(self.sae.cfg.architecture())
+        return str(self.cfg.architecture())
+
+    @cached_property
+    def size(self) -> int:
+        """Bytes of its weights."""
+        return sum(t.numel() * t.element_size() for t in self.sae.state_dict().values())
 
     @cached_property
     def _rescale(self) -> Tensor | None:
         """Norms of the decoder rows, where activations are stored multiplied by them."""
-        rescaled = getattr(self.sae.cfg, "rescale_acts_by_decoder_norm", False)
+        rescaled = getattr(self.cfg, "rescale_acts_by_decoder_norm", False)
         return self.sae.W_dec.detach().norm(dim=-1) if rescaled else None
 
-    @cached_property
-    def decoder(self) -> Float[Tensor, "d_sae d_in"]:
-        """Rows of which acts are the coefficients."""
-        rows: Tensor = self.sae.W_dec.detach()
-        return rows if self._rescale is None else rows / self._rescale[:, None]
+    def decoder_rows(self, features: Int[Tensor, " feature"]) -> Float[Tensor, "feature d_in"]:
+        """Directions of some features: what acts are the coefficients of."""
+        rows: Tensor = self.sae.W_dec.detach()[features]
+        return rows if self._rescale is None else rows / self._rescale[features, None]
+
+    def encoder_rows(self, features: Int[Tensor, " feature"]) -> Float[Tensor, "feature d_in"]:
+        """Gradients of some features with respect to x where they are active (plain architectures)."""
+        rows: Tensor = self.sae.W_enc.detach()[:, features].T
+        return rows if self._rescale is None else rows * self._rescale[features, None]
 
     @cached_property
-    def encoder(self) -> Float[Tensor, "d_sae d_in"]:
-        """Gradient of each feature with respect to x where it is active (plain architectures)."""
-        rows: Tensor = self.sae.W_enc.detach().T
-        return rows if self._rescale is None else rows * self._rescale[:, None]
-
-    @property
     def bias(self) -> Float[Tensor, " d_in"]:
         """What no feature and no error reconstructs: decode(0)."""
-        bias: Tensor = self.sae.b_dec.detach()
+        bias: Tensor = self.sae.b_dec.detach().clone()  # a copy: it must not keep the file's mapping alive
         return bias
+
+    def reconstruct(self, acts: Float[Tensor, "*batch d_sae"]) -> Float[Tensor, "*batch d_in"]:
+        """What all features add to the activation: acts @ W_dec."""
+        scaled = acts if self._rescale is None else acts / self._rescale
+        found: Tensor = scaled @ self.sae.W_dec.detach()
+        return found
+
+    def reconstruct_few(
+        self, token: Int[Tensor, " row"], feature: Int[Tensor, " row"], act: Float[Tensor, " row"], tokens: int
+    ) -> Float[Tensor, "token d_in"]:
+        """The same from the active features alone, a row each in the order of tokens; reads only their directions."""
+        if self._rescale is not None:
+            act = act / self._rescale[feature]
+        starts = torch.searchsorted(token, torch.arange(tokens, device=token.device))
+        return embedding_bag(feature, self.sae.W_dec.detach(), starts, mode="sum", per_sample_weights=act)
 
     @property
     def is_plain(self) -> bool:
         """Whether `encoder` is the gradient of its features."""
-        return self.architecture in _PLAIN and self.sae.cfg.normalize_activations in (
+        return self.architecture in _PLAIN and self.cfg.normalize_activations in (
             "none",
             "expected_average_only_in",
         )
@@ -99,10 +135,10 @@ class SparseDictionary:
         self, x: Float[Tensor, "*batch d_in"], acts: Float[Tensor, "*batch d_sae"]
     ) -> Float[Tensor, "*batch d_in"]:
         """What `acts` leave out of x."""
-        return x - acts @ self.decoder - self.bias
+        return x - self.reconstruct(acts) - self.bias
 
     def _scale(self, x: Tensor) -> Tensor | None:
-        normalisation = self.sae.cfg.normalize_activations
+        normalisation = self.cfg.normalize_activations
         if normalisation == "constant_norm_rescale":
             norm: Tensor = x.norm(dim=-1, keepdim=True)
             return norm.div(self.d_in**0.5)
@@ -130,10 +166,11 @@ class SparseDictionary:
         """What of a cotangent on the reconstruction comes back to x through all features, by autograd."""
         with torch.enable_grad():
             leaf = x.detach().requires_grad_()
-            decoded = self.encode(leaf) @ self.decoder
+            decoded = self.reconstruct(self.encode(leaf))
             (through,) = torch.autograd.grad(decoded, leaf, cotangent)
         return through
 
+    @cached_property
     def weights_digest(self) -> str:
         """SHA-256 of its weights."""
         return digest_tensors(self.sae.state_dict().items())
@@ -149,8 +186,9 @@ class SparseDictionary:
         x = torch.randn(4, self.d_in, generator=generator).to(self.bias)
         with torch.no_grad():
             acts = self.encode(x)
-            ours = acts @ self.decoder
-            theirs = self.sae.decode(self.sae.encode(x))
+            ours = self.reconstruct(acts)
+            sae = self.sae
+            theirs = sae.decode(sae.encode(x))
             scale = self._scale(x)
             theirs = theirs - self.bias if scale is None else theirs - self.bias * scale - self._shift(x)
         if ours.shape != theirs.shape or not torch.allclose(ours, theirs, atol=1e-3, rtol=1e-3):
@@ -160,4 +198,4 @@ class SparseDictionary:
             )
 
     def _shift(self, x: Tensor) -> Tensor | float:
-        return x.mean(dim=-1, keepdim=True) if self.sae.cfg.normalize_activations == "layer_norm" else 0.0
+        return x.mean(dim=-1, keepdim=True) if self.cfg.normalize_activations == "layer_norm" else 0.0

@@ -1,17 +1,24 @@
-"""Load a suite of SAELens dictionaries: a folder with one subfolder a site, or a release of SAELens' registry."""
+"""Load a suite of SAELens dictionaries: a folder with one subfolder a site, a preset, or a release of SAELens."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from circuit_atlas.errors import ModelError
+from circuit_atlas.ingest.budget import Budget
 from circuit_atlas.ingest.dictionary import SparseDictionary
-from circuit_atlas.ingest.language_model import LanguageModel, quiet
-from circuit_atlas.ingest.sites import Site, site_from_hook, site_from_name
+from circuit_atlas.ingest.language_model import LanguageModel
+from circuit_atlas.ingest.model_files import quiet
+from circuit_atlas.ingest.neurons import NEURONS, Identity, neuron_sites
+from circuit_atlas.ingest.placement import place
+from circuit_atlas.ingest.releases import named, prepare
+from circuit_atlas.ingest.shelf import Shelf
+from circuit_atlas.ingest.sites import Site, site_from_name
 
 
 @dataclass(frozen=True)
@@ -33,15 +40,21 @@ class Suite:
         return tuple(sorted(self.dictionaries))
 
 
-def load_suite(source: str, model: LanguageModel, *, name: str = "") -> Suite:
-    """Load the dictionaries in a folder, or of a SAELens release, that fit the model.
+def load_suite(source: str, model: LanguageModel, *, name: str = "", budget: Budget | None = None) -> Suite:
+    """Load the dictionaries in a folder, of a preset, or of a SAELens release, that fit the model; or its neurons.
+
+    Each is opened once, checked and digested; after that as many stay open as the budget allows.
 
     Raises:
         ModelError: none is there, one cannot be loaded, or one does not fit the model (its site is named).
 
     """
     folder = Path(source).expanduser()
-    found = _from_folder(folder, model) if folder.is_dir() else _from_release(source, model)
+    shelf = Shelf((budget or Budget()).shelf)
+    if folder.is_dir():
+        found = _from_folder(folder, model, shelf)
+    else:
+        found = _neurons(model, shelf) if source == NEURONS else _by_name(source, model, shelf)
     dictionaries: dict[Site, SparseDictionary] = {}
     for dictionary in found:
         if dictionary.site in dictionaries:
@@ -50,8 +63,13 @@ def load_suite(source: str, model: LanguageModel, *, name: str = "") -> Suite:
         dictionaries[dictionary.site] = dictionary
     if not dictionaries:
         raise ModelError(f"{source} holds no dictionaries: no subfolder has cfg.json and sae_weights.safetensors")
-    suite_name = name or (folder.resolve().name if folder.is_dir() else source)
-    return Suite(suite_name, dict(sorted(dictionaries.items())))
+    return Suite(name or _name(source, folder), dict(sorted(dictionaries.items())))
+
+
+def _name(source: str, folder: Path) -> str:
+    if folder.is_dir():
+        return folder.resolve().name
+    return folder.stem if folder.suffix == ".toml" else source
 
 
 def _refuse_misfit(dictionary: SparseDictionary, model: LanguageModel) -> None:
@@ -65,24 +83,37 @@ def _refuse_misfit(dictionary: SparseDictionary, model: LanguageModel) -> None:
             f"but {model.name} has width {model.width_at(dictionary.site)}" + (" there" if dictionary.site.is_z else "")
         )
     dictionary.check()
+    _ = dictionary.weights_digest, dictionary.size  # now, while it is open
 
 
-def _from_folder(folder: Path, model: LanguageModel) -> list[SparseDictionary]:
-    return [_load_one(cfg.parent, model) for cfg in sorted(folder.glob("*/cfg.json"))]
+def _from_folder(folder: Path, model: LanguageModel, shelf: Shelf) -> Iterator[SparseDictionary]:
+    for cfg in sorted(folder.glob("*/cfg.json")):
+        site = _site_of(cfg.parent, _configuration(cfg.parent), model)
+        yield SparseDictionary(site, _kept(shelf, partial(_load_one, cfg.parent, site, model)), str(cfg.parent))
 
 
-def _load_one(folder: Path, model: LanguageModel) -> SparseDictionary:
+def _neurons(model: LanguageModel, shelf: Shelf) -> Iterator[SparseDictionary]:
+    for site in neuron_sites(model):
+        opened = _kept(shelf, partial(Identity, model.width_at(site), model.device))
+        yield SparseDictionary(site, opened, NEURONS)
+
+
+def _kept(shelf: Shelf, load: Callable[[], Any]) -> Callable[[], Any]:
+    """Open through the shelf; the function itself is the key, for each dictionary has its own."""
+    return lambda: shelf.take(load, load)
+
+
+def _load_one(folder: Path, site: Site, model: LanguageModel) -> Any:
     from sae_lens import SAE
 
-    cfg = _configuration(folder)
-    site = _site_of(folder, cfg)
     try:
         with quiet():
-            sae = SAE.load_from_disk(folder, device=str(model.device), dtype="float32")
+            sae: Any = SAE.load_from_disk(folder, device=str(model.device), dtype="float32")
     except Exception as error:  # whatever a broken file raises, the user needs its folder and the first line
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise ModelError(f"the dictionary in {folder} cannot be loaded: {reason[0]}") from error
-    return SparseDictionary(site, _freeze(sae), str(folder))
+    prepare(sae, site, model)
+    return sae
 
 
 def _configuration(folder: Path) -> dict[str, Any]:
@@ -102,37 +133,17 @@ def _configuration(folder: Path) -> dict[str, Any]:
     return cfg
 
 
-def _site_of(folder: Path, cfg: Mapping[str, Any]) -> Site:
+def _site_of(folder: Path, cfg: Mapping[str, Any], model: LanguageModel) -> Site:
     """Site by the hook that the configuration names; by the folder's name where it names none."""
     hook = cfg.get("metadata", {}).get("hook_name") or cfg.get("hook_name")
     try:
-        return site_from_hook(hook) if hook else site_from_name(folder.name)
+        return place(hook, model) if hook else site_from_name(folder.name)
     except ModelError as error:
         raise ModelError(f"the dictionary in {folder} has no place: {error}") from None
 
 
-def _from_release(release: str, model: LanguageModel) -> list[SparseDictionary]:
-    from sae_lens import SAE
-    from sae_lens.loading.pretrained_saes_directory import get_pretrained_saes_directory
-
-    directory = get_pretrained_saes_directory()
-    if release not in directory:
-        raise ModelError(f"{release!r} is neither a folder of dictionaries nor a release that SAELens knows")
-    loaded = []
-    for sae_name in directory[release].saes_map:
-        try:
-            with quiet():
-                sae = SAE.from_pretrained(release, sae_name, device=str(model.device))
-        except Exception as error:  # no network, a removed file, a changed format: all end here
-            reason = str(error).strip().splitlines() or [type(error).__name__]
-            raise ModelError(f"the dictionary {sae_name} of {release} cannot be loaded: {reason[0]}") from error
-        loaded.append(
-            SparseDictionary(site_from_hook(sae.cfg.metadata.hook_name), _freeze(sae), f"{release}/{sae_name}")
-        )
-    return loaded
-
-
-def _freeze(sae: Any) -> Any:
-    sae.requires_grad_(False)
-    sae.eval()
-    return sae
+def _by_name(source: str, model: LanguageModel, shelf: Shelf) -> Iterator[SparseDictionary]:
+    for one in named(source, model):
+        opened = _kept(shelf, partial(one.open, model))
+        site = place(one.entry.hook, model) if one.entry else one.site(opened(), model)
+        yield SparseDictionary(site, opened, one.source)

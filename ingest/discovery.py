@@ -17,30 +17,24 @@ from circuit_atlas.cypher.rows import CircuitRows
 from circuit_atlas.cypher.store import Store
 from circuit_atlas.ingest.accuracy import accuracy
 from circuit_atlas.ingest.active import active_features, mean_units_active
-from circuit_atlas.ingest.attribution import (
-    Fixed,
-    NodeAttribution,
-    Subject,
-    attribute_edges,
-    attribute_nodes,
-    by_input,
-)
+from circuit_atlas.ingest.attribution import NodeAttribution, attribute_nodes
 from circuit_atlas.ingest.baselines import MeanBaselines, inputs, zero_baselines
-from circuit_atlas.ingest.batches import Batch, TokenExample, batches
+from circuit_atlas.ingest.batches import Batch, TokenExample
 from circuit_atlas.ingest.circuit_row import Facts, circuit_row, position_roles, right_sign, target_effect
-from circuit_atlas.ingest.data import Data, to_tokens
-from circuit_atlas.ingest.dictionary_files import Suite, load_suite
+from circuit_atlas.ingest.data import Data
+from circuit_atlas.ingest.edge_attribution import attribute_edges
 from circuit_atlas.ingest.evidence import gather_evidence
 from circuit_atlas.ingest.graph_rows import Findings, choose_edge_floor, to_rows
 from circuit_atlas.ingest.identity import Identity, identify
-from circuit_atlas.ingest.language_model import LanguageModel, load_model
 from circuit_atlas.ingest.measurement import Circuit, measure
-from circuit_atlas.ingest.metrics import LogitDifference, Metric, NegativeLogit
+from circuit_atlas.ingest.preparation import Loaded, Work, load, prepare
 from circuit_atlas.ingest.selection import Shape, SiteNodes, choose_nodes, taking_part
 from circuit_atlas.ingest.settings import DiscoverSettings
 from circuit_atlas.ingest.site_checks import check_sites, warnings
 from circuit_atlas.ingest.sites import Site
+from circuit_atlas.ingest.states import Fixed, by_input
 from circuit_atlas.ingest.strongest_edges import exact_weights
+from circuit_atlas.ingest.subject import Subject
 from circuit_atlas.ingest.texts import read_texts
 from circuit_atlas.progress import Reporter, Silent
 
@@ -59,25 +53,6 @@ class DiscoveredCircuit:
     name: str
     rows: CircuitRows
     summary: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Loaded:
-    """A model with its dictionaries, to be used for several tasks."""
-
-    model: LanguageModel
-    suite: Suite
-
-
-def load(settings: DiscoverSettings) -> Loaded:
-    """Load the model and the dictionaries that the settings name.
-
-    Raises:
-        ModelError: one is missing, broken, or does not fit the other.
-
-    """
-    model = load_model(settings.model, name=settings.model_id, device=settings.device, dtype=settings.dtype)
-    return Loaded(model, load_suite(settings.dictionaries, model, name=settings.suite))
 
 
 def discover(
@@ -103,11 +78,11 @@ def discover(
     start = time.perf_counter()
     texts = read_texts(settings)  # first: a broken line is told at once, not after the model has loaded
     loaded = loaded or load(settings)
-    data = to_tokens(settings, texts, loaded.model.tokenizer)
-    identity = identify(settings, loaded.model, loaded.suite, data)
+    work = prepare(settings, texts, loaded)
+    identity = identify(settings, work.subject, loaded.suite.name, work.data)
     if store is not None:
         _refuse_conflicts(store, identity)
-    found = _find(settings, loaded, data, identity, reporter)
+    found = _find(settings, work, loaded.suite.name, identity, reporter)
     rows = to_rows(found)
     if store is not None:
         store.write([rows])
@@ -125,12 +100,11 @@ def _refuse_conflicts(store: Store, identity: Identity) -> None:
     refuse_taken_names(store.rows, [(identity.name, identity.circuit_id)])
 
 
-def _find(settings: DiscoverSettings, loaded: Loaded, data: Data, identity: Identity, reporter: Reporter) -> Findings:
-    dictionaries, keep = loaded.suite.dictionaries, settings.positions == "keep"
+def _find(settings: DiscoverSettings, work: Work, suite: str, identity: Identity, reporter: Reporter) -> Findings:
+    subject, data, keep = work.subject, work.data, settings.positions == "keep"
+    dictionaries, metric = subject.dictionaries, subject.metric
     widths = {site: dictionary.d_sae for site, dictionary in dictionaries.items()}
-    metric: Metric = LogitDifference() if data.train[0].patch_answer is not None else NegativeLogit()
-    subject = Subject(loaded.model, dictionaries, metric)
-    train = batches(data.train, settings.batch_size, loaded.model.device)
+    train = work.batches(data.train)
     attribution = attribute_nodes(subject, train, settings, reporter, _fixed(settings, subject, train))
     effects, shape = attribution.effects, Shape(_items(train), max(len(e.clean) for e in data.train))
     nodes, node_floor = choose_nodes(
@@ -147,7 +121,7 @@ def _find(settings: DiscoverSettings, loaded: Loaded, data: Data, identity: Iden
         node_floor=node_floor,
         edge_floor=edge_floor,
         n_items=len(set(shape.items.tolist())),
-        accuracy=accuracy(loaded.model, train),
+        accuracy=accuracy(subject.model, train),
         right_sign=right_sign(attribution),
         checks=check_sites(subject, train, attribution),
     )
@@ -155,10 +129,10 @@ def _find(settings: DiscoverSettings, loaded: Loaded, data: Data, identity: Iden
         reporter.note(line)
     pooled = mean_units_active(effects, widths, shape, keep=True)
     return Findings(
-        circuit=circuit_row(settings, identity, loaded.suite.name, data, metric, attribution, facts),
+        circuit=circuit_row(settings, identity, suite, data, metric, attribution, facts),
         model=identity.model,
-        task={"id": identity.task, "kind": "contrastive" if data.train[0].patch_answer is not None else "single"},
-        suite=loaded.suite.name,
+        task={"id": identity.task, "kind": "contrastive" if work.is_pair else "single"},
+        suite=suite,
         dictionaries=dictionaries,
         sae_digests=identity.sae_digests,
         nodes=nodes,
@@ -166,18 +140,17 @@ def _find(settings: DiscoverSettings, loaded: Loaded, data: Data, identity: Iden
         exact=exact_weights(subject, train, attribution.states, units, edges, edge_floor, settings, reporter),
         edge_floor=edge_floor,
         target_effect=target_effect(attribution, shape, facts.ablation),
-        roles=position_roles(data.train, loaded.model.tokenizer),
-        evidence=gather_evidence(loaded.model, dictionaries, effects, nodes, data.train),
+        roles=position_roles(data.train, subject.model.tokenizer),
+        evidence=gather_evidence(subject.model, dictionaries, effects, nodes, data.train),
         candidates={s: active_features(rows, widths[s], shape, keep=False) for s, rows in effects.items()},
         mean_active={site: pooled[site] - _errors_an_example(data.train) for site in pooled},
-        measurements=_measured(settings, subject, data, train, nodes, attribution, shape, reporter),
+        measurements=_measured(settings, work, train, nodes, attribution, shape, reporter),
     )
 
 
 def _measured(
     settings: DiscoverSettings,
-    subject: Subject,
-    data: Data,
+    work: Work,
     train: Sequence[Batch],
     nodes: Mapping[Site, SiteNodes],
     attribution: NodeAttribution,
@@ -187,7 +160,7 @@ def _measured(
     """Measure the circuit on the held-out examples, where that is asked for."""
     if not settings.measure_thresholds:
         return []
-    keep, effects = settings.positions == "keep", attribution.effects
+    subject, keep, effects = work.subject, settings.positions == "keep", attribution.effects
     widths = {site: dictionary.d_sae for site, dictionary in subject.dictionaries.items()}
     circuit = Circuit(
         nodes,
@@ -195,7 +168,7 @@ def _measured(
         mean_units_active(effects, widths, shape, keep=keep),
         shape.length if keep else 1,
     )
-    held = batches(data.held_out, settings.batch_size, subject.model.device)
+    held = work.batches(work.data.held_out)
     return measure(subject, circuit, train, held, settings, reporter)
 
 
@@ -261,12 +234,11 @@ def plan(settings: DiscoverSettings) -> Plan:
     """Load everything, time one batch of node effects, and say what the whole would cost; nothing is written."""
     texts = read_texts(settings)
     loaded = load(settings)
-    data = to_tokens(settings, texts, loaded.model.tokenizer)
-    metric: Metric = LogitDifference() if data.train[0].patch_answer is not None else NegativeLogit()
-    first = _first_batch(data.train, settings.batch_size)
-    timed = batches(first, settings.batch_size, loaded.model.device)
+    work = prepare(settings, texts, loaded)
+    data, first = work.data, _first_batch(work.data.train, settings.batch_size)
+    timed = work.batches(first)
     start = time.perf_counter()
-    attribute_nodes(Subject(loaded.model, loaded.suite.dictionaries, metric), timed, settings, Silent())
+    attribute_nodes(work.subject, timed, settings, Silent())
     seconds = (time.perf_counter() - start) * len(data.train) / len(first)
     model = loaded.model
     widths = sorted({d.d_sae for d in loaded.suite.dictionaries.values()})

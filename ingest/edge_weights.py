@@ -14,7 +14,7 @@ every site by a detached leaf; what autograd still connects is exactly the direc
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -23,13 +23,11 @@ from torch import Tensor
 from circuit_atlas.errors import AttributionError
 from circuit_atlas.ingest.batches import Batch
 from circuit_atlas.ingest.changes import UnitChanges
-from circuit_atlas.ingest.cotangents import ActiveAt, Units, unit_cotangents
+from circuit_atlas.ingest.cotangents import ActiveAt, UnitRows, Units, through_features, unit_cotangents
+from circuit_atlas.ingest.evaluation import evaluate
 from circuit_atlas.ingest.language_model import LanguageModel, Replace
-from circuit_atlas.ingest.metrics import Metric, evaluate
+from circuit_atlas.ingest.metrics import Metric
 from circuit_atlas.ingest.sites import Site
-
-_SLICE_NUMBERS = 4_000_000
-"""Most numbers in one batch of cotangents; bounds the memory of a batched product."""
 
 
 @dataclass(frozen=True)
@@ -71,20 +69,21 @@ class _Upstream:
 
     changes: UnitChanges
     units: Units
+    rows: UnitRows
     is_error: Bool[Tensor, " unit"]
     feature_change: Float[Tensor, "batch pos feature"]
 
     @classmethod
-    def of(cls, changes: UnitChanges, units: Units) -> _Upstream:
+    def of(cls, changes: UnitChanges, units: Units, rows: UnitRows) -> _Upstream:
         is_error = units.unit == changes.dictionary.d_sae
-        return cls(changes, units, is_error, changes.of(units.unit[~is_error]))
+        return cls(changes, units, rows, is_error, changes.of(units.unit[~is_error]))
 
     def weights(self, gradient: Float[Tensor, "down batch pos d"]) -> Float[Tensor, "batch down up"]:
         """Effects through each upstream unit, summed over the positions it stands for."""
         found = gradient.new_zeros(gradient.shape[1], gradient.shape[0], len(self.units))
         features, position = self.units.unit[~self.is_error], self.units.position
         if len(features):
-            each = (gradient @ self.changes.dictionary.decoder[features].T) * self.feature_change
+            each = (gradient @ self.rows.decoder[~self.is_error].T) * self.feature_change
             found[..., ~self.is_error] = _pick(each, None if position is None else position[~self.is_error])
         if self.is_error.any():
             each = (gradient * self.changes.error).sum(-1, keepdim=True)
@@ -103,23 +102,56 @@ def _pick(
     return each[:, :, position, column].transpose(0, 1)
 
 
-def edge_weights(
-    graph: CutGraph,
-    active: ActiveAt,
-    changes: Mapping[Site, UnitChanges],
-    outer: Mapping[Site, Tensor],
-    downstream: Mapping[Site, Units],
-    upstream: Mapping[Site, Units],
-) -> Iterator[tuple[Site, Site | None, Float[Tensor, "batch down up"]]]:
-    """Weights per example of all edges between the units, for each pair of directly connected sites.
+@dataclass(frozen=True)
+class EdgeInputs:
+    """What the weights of one batch are made of.
 
-    Args:
+    Attributes:
         graph: the cut graph, at the point where the Jacobian is wanted.
         active: features active at that point.
         changes: change of every unit from clean to the other end.
         outer: gradient [batch, pos, d] of the metric at every site.
-        downstream: units that edges end in.
-        upstream: units that edges start from.
+        through: Jᵀ outer at that point [batch, pos, d], where it is known already.
+        rows: dictionary rows of the units of each site, where they are gathered already.
+        together: how many units' products run at once.
+
+    """
+
+    graph: CutGraph
+    active: ActiveAt
+    changes: Mapping[Site, UnitChanges]
+    outer: Mapping[Site, Tensor]
+    through: Mapping[Site, Tensor] = field(default_factory=dict)
+    rows: Mapping[Site, UnitRows] = field(default_factory=dict)
+    together: int = 64
+
+    def rows_of(self, site: Site, units: Units) -> UnitRows:
+        """Dictionary rows of the units of a site."""
+        return self.rows[site] if site in self.rows else UnitRows.of(self.changes[site].dictionary, units)
+
+    def cotangents(self, site: Site, units: Units, rows: UnitRows) -> Iterator[Tensor]:
+        """Gradient of the metric through each unit alone at its site [unit, batch, pos, d], some units at a time."""
+        dictionary, x, active = self.changes[site].dictionary, self.graph.leaves[site].detach(), self.active[site]
+        through = self.through.get(site)
+        if through is None and bool((units.unit == dictionary.d_sae).any()):
+            through = through_features(dictionary, x, active, self.outer[site])
+        for start in range(0, len(units), self.together):
+            some = slice(start, start + self.together)
+            yield unit_cotangents(
+                dictionary,
+                x,
+                active,
+                units.some(some),
+                rows.some(some),
+                self.outer[site],
+                torch.zeros_like(x) if through is None else through,
+            )
+
+
+def edge_weights(
+    inputs: EdgeInputs, downstream: Mapping[Site, Units], upstream: Mapping[Site, Units]
+) -> Iterator[tuple[Site, Site | None, Float[Tensor, "batch down up"]]]:
+    """Weights per example of all edges between the units, for each pair of directly connected sites.
 
     Yields:
         (upstream site, downstream site or None for the target, weights [batch, down, up]).
@@ -128,17 +160,26 @@ def edge_weights(
         AttributionError: a weight is not a number; both sites are named.
 
     """
+    graph = inputs.graph
     sites = sorted(graph.leaves)
-    readers = {site: _Upstream.of(changes[site], units) for site, units in upstream.items() if len(units)}
+    readers = {
+        site: _Upstream.of(inputs.changes[site], units, inputs.rows_of(site, units))
+        for site, units in upstream.items()
+        if len(units)
+    }
     for site in sites:
         units = downstream.get(site)
         earlier = [u for u in sites if u < site and u in readers]
         if units is None or not len(units) or not earlier or not graph.before[site].requires_grad:
             continue
-        x = graph.leaves[site].detach()
-        cotangents = unit_cotangents(changes[site].dictionary, x, active[site], units, outer[site])
-        for up, gradient in _products(graph, graph.before[site], cotangents, earlier):
-            yield up, site, _finite(readers[up].weights(gradient), up, site)
+        found: dict[Site, list[Tensor]] = {}
+        for cotangents in inputs.cotangents(site, units, inputs.rows_of(site, units)):
+            for up, gradient in _products(graph, graph.before[site], cotangents, earlier):
+                found.setdefault(up, []).append(readers[up].weights(gradient))
+        for up, parts in found.items():
+            yield up, site, _finite(torch.cat(parts, dim=1), up, site)
+    if not graph.metric.requires_grad:
+        return
     ones = torch.ones_like(graph.metric)[None]
     for up, gradient in _products(graph, graph.metric, ones, [s for s in sites if s in readers]):
         yield up, None, _finite(readers[up].weights(gradient), up, None)
@@ -158,12 +199,5 @@ def _products(
 ) -> Iterator[tuple[Site, Float[Tensor, "down batch pos d"]]]:
     """Batched vector-Jacobian products of one value to each leaf that reaches it directly."""
     leaves = [graph.leaves[site] for site in earlier]
-    together = max(1, _SLICE_NUMBERS // max(1, max(leaf.numel() for leaf in leaves)))
-    slices = [
-        torch.autograd.grad(value, leaves, some, is_grads_batched=True, retain_graph=True, allow_unused=True)
-        for some in cotangents.split(together)
-    ]
-    for i, site in enumerate(earlier):
-        parts = [part[i] for part in slices]
-        if parts[0] is not None:
-            yield site, torch.cat(parts)
+    found = torch.autograd.grad(value, leaves, cotangents, is_grads_batched=True, retain_graph=True, allow_unused=True)
+    yield from ((site, gradient) for site, gradient in zip(earlier, found, strict=True) if gradient is not None)

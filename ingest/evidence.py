@@ -50,7 +50,7 @@ def gather_evidence(
         dictionary = dictionaries[site]
         features = torch.unique(chosen.units.unit[chosen.units.unit != dictionary.d_sae])
         fires = _fires_on(effects[site], features, examples, model.tokenizer)
-        logits = model.written(site, dictionary.decoder[features].to(unembedding)) @ unembedding.T
+        logits = model.written(site, dictionary.decoder_rows(features).to(unembedding)) @ unembedding.T
         told = min(_TOKENS, logits.shape[1])
         up, down = logits.topk(told).indices, (-logits).topk(told).indices
         found[site] = {

@@ -21,8 +21,9 @@ from torch import Tensor
 
 from circuit_atlas.ingest.batches import Batch
 from circuit_atlas.ingest.changes import Ends, UnitChanges
+from circuit_atlas.ingest.evaluation import evaluate, evaluate_from
 from circuit_atlas.ingest.language_model import LanguageModel, Replace
-from circuit_atlas.ingest.metrics import Metric, evaluate, evaluate_from
+from circuit_atlas.ingest.metrics import Metric
 from circuit_atlas.ingest.sites import Site
 
 
@@ -144,14 +145,12 @@ class _Setting:
                 features = ~is_error[here]
                 chosen = unit[here][features]
                 moved = (f_new - f_old)[features].gather(1, chosen[:, None])
-                change[features] = moved * dictionary.decoder[chosen]
+                change[features] = moved * dictionary.decoder_rows(chosen)
                 delta[row[here], place] = change
         several = self.batch.take(example)
-        return evaluate_from(self.model, self.metric, several, site, clean + delta, self._entry(site, example))
-
-    def _entry(self, site: Site, example: Tensor) -> Tensor | None:
-        entry = self.ends.entry(site)
-        return None if entry is None else entry[example]
+        return evaluate_from(
+            self.model, self.metric, several, site, clean + delta, self.ends.around(site).take(example)
+        )
 
     def _directions(self, site: Site, ends: Sequence[End], example: Tensor) -> Float[Tensor, "row pos d"]:
         """What moving each unit to its other end adds to the activation of its example."""
@@ -162,7 +161,7 @@ class _Setting:
         chosen = unit[features]
         column = torch.arange(len(chosen), device=example.device)
         change = changes.of(chosen)[example[features], :, column]
-        found[features] = change[..., None] * changes.dictionary.decoder[chosen][:, None]
+        found[features] = change[..., None] * changes.dictionary.decoder_rows(chosen)[:, None]
         here = torch.stack([_here(ends, place, example.device) for place in range(found.shape[1])], dim=1)
         return found * here[..., None]
 

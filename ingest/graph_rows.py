@@ -13,9 +13,9 @@ from torch import Tensor
 from circuit_atlas.cypher import keys
 from circuit_atlas.cypher.rows import CircuitRows, Pair, Row
 from circuit_atlas.ingest.active import ActiveFeatures
-from circuit_atlas.ingest.attribution import PairWeights
 from circuit_atlas.ingest.dictionary import SparseDictionary
 from circuit_atlas.ingest.digests import digest_json
+from circuit_atlas.ingest.edge_attribution import PairWeights
 from circuit_atlas.ingest.evidence import Evidence
 from circuit_atlas.ingest.selection import SiteNodes
 from circuit_atlas.ingest.sites import Site

@@ -10,13 +10,12 @@ from typing import Any
 
 from circuit_atlas.cypher import keys
 from circuit_atlas.ingest.data import Data
-from circuit_atlas.ingest.dictionary_files import Suite
 from circuit_atlas.ingest.digests import digest_json
-from circuit_atlas.ingest.language_model import LanguageModel
 from circuit_atlas.ingest.settings import DiscoverSettings
 from circuit_atlas.ingest.sites import Site
+from circuit_atlas.ingest.subject import Subject
 
-_NOT_IN_DIGEST = ("model", "dictionaries", "examples", "held_out", "batch_size", "device", "name")
+_NOT_IN_DIGEST = ("model", "dictionaries", "examples", "held_out", "metric", "batch_size", "memory", "device", "name")
 """Settings that do not change what is found: places, whose content is digested instead, and the way of running."""
 
 
@@ -44,13 +43,14 @@ class Identity:
     data_digest: str
 
 
-def identify(settings: DiscoverSettings, model: LanguageModel, suite: Suite, data: Data) -> Identity:
+def identify(settings: DiscoverSettings, subject: Subject, suite: str, data: Data) -> Identity:
     """Digest everything that decides the circuit."""
+    model = subject.model
     row = {"id": keys.model_id(model.name), **model.describe()}
-    digests = {site: dictionary.weights_digest() for site, dictionary in suite.dictionaries.items()}
+    digests = {site: dictionary.weights_digest for site, dictionary in subject.dictionaries.items()}
     decisive = {k: v for k, v in dataclasses.asdict(settings).items() if k not in _NOT_IN_DIGEST}
     in_order = [digests[site] for site in sorted(digests)]
-    digest = digest_json([decisive, row["weights_digest"], in_order, data.digest()])[:16]
+    digest = digest_json([decisive, subject.metric.name, row["weights_digest"], in_order, data.digest()])[:16]
     task = settings.task or Path(settings.examples).stem
     return Identity(
         circuit_id=keys.circuit_id(row["id"], digest),
@@ -58,6 +58,6 @@ def identify(settings: DiscoverSettings, model: LanguageModel, suite: Suite, dat
         task=task,
         model=row,
         sae_digests=digests,
-        sae_ids={site: keys.sae_id(row["id"], suite.name, site.name) for site in digests},
+        sae_ids={site: keys.sae_id(row["id"], suite, site.name) for site in digests},
         data_digest=data.digest(),
     )

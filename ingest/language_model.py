@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import io
-import logging
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -19,22 +15,6 @@ from torch import Tensor
 from circuit_atlas.errors import ModelError
 from circuit_atlas.ingest.digests import digest_json, digest_tensors
 from circuit_atlas.ingest.sites import COMPONENTS, Site
-
-_TOKENIZER_FILES = (
-    "tokenizer.json",
-    "tokenizer.model",
-    "tokenizer_config.json",
-    "spiece.model",
-    "vocab.json",
-    "vocab.txt",
-)
-"""Files of which a folder with a tokenizer has one at least."""
-
-_NEEDED = (
-    "put tokenizer_config.json and tokenizer.json (or vocab.json, vocab.txt, tokenizer.model, by its kind) beside "
-    "config.json, as tokenizer.save_pretrained writes them"
-)
-"""What to do where there is no tokenizer."""
 
 Replace = Callable[[Tensor], Tensor]
 """What a site's activation [batch, pos, d] becomes."""
@@ -49,6 +29,7 @@ class LanguageModel:
         tokenizer: its Hugging Face tokenizer, or None where the checkpoint has none.
         name: name in the graph.
         source: where it was loaded from.
+        costs: what one sequence of each length costs in memory, as far as measured.
 
     """
 
@@ -56,6 +37,7 @@ class LanguageModel:
     tokenizer: Any
     name: str
     source: str
+    costs: dict[int, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def n_layers(self) -> int:
@@ -85,6 +67,7 @@ class LanguageModel:
         *,
         start: Start | None = None,
         last: bool = False,
+        tokens_read: Int[Tensor, "batch token"] | None = None,
     ) -> Float[Tensor, "batch pos d_vocab"]:
         """Logits, with the activation at each site of `replace` passed through its function.
 
@@ -93,12 +76,14 @@ class LanguageModel:
             replace: functions of the activations at some sites.
             start: where to begin; blocks before it are not run.
             last: whether only the last position's logits are wanted; the others are not computed.
+            tokens_read: the tokens of each row whose logits at the last position are wanted; no others are computed,
+                and the answer is [batch, 1, token] (see `can_select`).
 
         """
         hooks = [(site.hook_name, _hook(function)) for site, function in (replace or {}).items()]
         if last:
             hooks.append(("unembed.hook_in", _last_position))
-        with self._begun(start):
+        with self._only(start), self._selected(tokens_read):
             logits: Tensor = self.bridge.run_with_hooks(tokens, return_type="logits", fwd_hooks=hooks)
         return logits
 
@@ -107,31 +92,107 @@ class LanguageModel:
         tokens: Int[Tensor, "batch pos"],
         site: Site,
         x: Float[Tensor, "batch pos d"],
-        entry: Float[Tensor, "batch pos d"] | None,
+        around: Around,
         *,
         last: bool = False,
+        tokens_read: Int[Tensor, "batch token"] | None = None,
     ) -> Float[Tensor, "batch pos d_vocab"]:
-        """Logits with the activation at one site set to x, running only what comes after it.
+        """Logits (see `run`) with the activation at one site set to x, running only what comes after it."""
+        start = None
+        if self.can_skip and site.component == "resid":
+            start = Start(site.layer + 1, x)
+        elif self.can_skip and around.beside is not None and site.component in self.adding:
+            start = Start(site.layer + 1, x + around.beside)
+        if start is not None:
+            return self.run(tokens, start=start, last=last, tokens_read=tokens_read)
+        if self.can_skip and around.entry is not None and site.layer > 0:
+            start = Start(site.layer, around.entry)
+        return self.run(tokens, {site: lambda _: x}, start=start, last=last, tokens_read=tokens_read)
 
-        `entry` is the stream as it enters the site's block on these tokens; None: the model runs from its start.
-        """
-        if site.component == "resid" and self.can_skip:
-            return self.run(tokens, start=Start(site.layer + 1, x), last=last)
-        start = Start(site.layer, entry) if entry is not None and site.layer > 0 and self.can_skip else None
-        return self.run(tokens, {site: lambda _: x}, start=start, last=last)
+    def run_to(
+        self, tokens: Int[Tensor, "batch pos"], site: Site, replace: Mapping[Site, Replace] | None = None
+    ) -> Float[Tensor, "batch pos d"]:
+        """Activation at one site, differentiable, with others (or its own) passed through their functions."""
+        found: list[Tensor] = []
+        before = (replace or {}).get(site)
+
+        def keep(x: Tensor) -> Tensor:
+            found.append(x if before is None else before(x))
+            return found[-1]
+
+        hooks = [(at.hook_name, _hook(function)) for at, function in {**(replace or {}), site: keep}.items()]
+        with self._only(None, site.layer if self.can_skip else None):
+            self.bridge.run_with_hooks(
+                tokens, return_type="logits", fwd_hooks=[*hooks, ("unembed.hook_in", _last_position)]
+            )
+        return found[0]
 
     @contextlib.contextmanager
-    def _begun(self, start: Start | None) -> Iterator[None]:
-        """Let the blocks before the start hand on what they get, and the last of them the stream of the start."""
-        skipped = [] if start is None else list(self.bridge.blocks)[: start.layer]
+    def _only(self, start: Start | None, last: int | None = None) -> Iterator[None]:
+        """Run the blocks from the start to the `last` alone; the others hand on what they get."""
+        blocks = list(self.bridge.blocks)
+        before = [] if start is None else blocks[: start.layer]
+        after = [] if last is None else blocks[max(last, 0) + 1 :]
         try:
-            for block in skipped:
-                last = block is skipped[-1]
-                object.__setattr__(block, "forward", _pass_on if not last else _give(start.stream if start else None))
+            for block in (*before, *after):
+                object.__setattr__(block, "forward", _pass_on)
+            if start is not None and before:
+                object.__setattr__(before[-1], "forward", _give(start.stream))
             yield
         finally:
-            for block in skipped:
+            for block in (*before, *after):
                 object.__delattr__(block, "forward")
+
+    @contextlib.contextmanager
+    def _selected(self, tokens: Int[Tensor, "batch token"] | None) -> Iterator[None]:
+        """Unembed to some tokens of the last position alone; whatever the model does to logits comes after."""
+        if tokens is None:
+            yield
+            return
+        head = self.bridge.original_model.get_output_embeddings()
+        weight, bias = self.unembedding()[tokens], getattr(head, "bias", None)
+
+        def unembed(stream: Tensor) -> Tensor:
+            found = torch.einsum("bd,bkd->bk", stream[:, -1], weight.to(stream.dtype))
+            return (found if bias is None else found + bias[tokens])[:, None]
+
+        object.__setattr__(self.bridge.unembed, "forward", unembed)
+        try:
+            yield
+        finally:
+            object.__delattr__(self.bridge.unembed, "forward")
+
+    @cached_property
+    def can_select(self) -> bool:
+        """Whether logits of some tokens alone equal those among all: tried once, on two tokens."""
+        tokens = torch.tensor([[1, 2]], device=self.device)
+        wanted = torch.tensor([[0, self.d_vocab - 1]], device=self.device)
+        try:
+            with torch.no_grad():
+                every, some = self.run(tokens, last=True), self.run(tokens, tokens_read=wanted)
+        except (TypeError, ValueError, RuntimeError, AttributeError):
+            return False
+        return some.shape == (1, 1, 2) and torch.allclose(every[0, 0, wanted[0]], some[0, 0], atol=1e-4, rtol=1e-4)
+
+    @cached_property
+    def adding(self) -> frozenset[str]:
+        """Components whose output goes nowhere but straight into the stream after their block: tried once, in one.
+
+        Those are the MLP of most models, and attention where the block is parallel.
+        """
+        layer = self.n_layers // 2
+        tokens = torch.tensor([[1, 2]], device=self.device)
+        resid = Site(layer, COMPONENTS.index("resid"))
+        found = set()
+        with torch.no_grad():
+            for component in ("attn", "mlp"):
+                site = Site(layer, COMPONENTS.index(component))
+                clean = self.activations(tokens, [site, resid])
+                change = torch.randn_like(clean[site])
+                after = self.run_to(tokens, resid, {site: change.add})
+                if torch.allclose(after - clean[resid], change, atol=1e-4, rtol=1e-3):
+                    found.add(component)
+        return frozenset(found)
 
     @cached_property
     def can_skip(self) -> bool:
@@ -178,13 +239,17 @@ class LanguageModel:
 
     def width_at(self, site: Site) -> int:
         """Width of the activation at a site."""
-        return int(self.bridge.cfg.n_heads) * int(self.bridge.cfg.d_head) if site.is_z else self.d_model
+        cfg = self.bridge.cfg
+        if site.is_z:
+            return int(cfg.n_heads) * int(cfg.d_head)
+        return int(cfg.d_mlp) if site.is_post else self.d_model
 
     def written(self, site: Site, rows: Float[Tensor, "row d"]) -> Float[Tensor, "row d_model"]:
         """What directions at a site write into the residual stream."""
-        if not site.is_z:
+        if not site.is_z and not site.is_post:
             return rows
-        project = self.bridge.blocks[site.layer].attn.o.original_component
+        block = self.bridge.blocks[site.layer]
+        project = (block.attn.o if site.is_z else block.mlp.out).original_component
         with torch.no_grad():
             found: Tensor = project(rows) - project(torch.zeros_like(rows))
         return found
@@ -206,6 +271,28 @@ class LanguageModel:
             "weights_digest": digest_tensors(self.bridge.original_model.state_dict().items()),
             "tokenizer_digest": None if self.tokenizer is None else digest_json(self.tokenizer.get_vocab()),
         }
+
+
+@dataclass(frozen=True)
+class Around:
+    """Streams on the clean input about one site, to begin runs from that change it alone.
+
+    Attributes:
+        entry: stream as it enters the site's block; None where it is not known.
+        beside: what the stream after the block holds beside the site's own output; None likewise.
+
+    """
+
+    entry: Float[Tensor, "batch pos d"] | None
+    beside: Float[Tensor, "batch pos d"] | None
+
+    def take(self, rows: Int[Tensor, " row"]) -> Around:
+        """Return them for some examples, in the order given."""
+        return Around(*(None if t is None else t[rows] for t in (self.entry, self.beside)))
+
+    def repeat(self, times: int) -> Around:
+        """Return them for the batch several times over."""
+        return Around(*(None if t is None else t.repeat(times, 1, 1) for t in (self.entry, self.beside)))
 
 
 @dataclass(frozen=True)
@@ -237,77 +324,3 @@ def _hook(function: Replace) -> Callable[..., Tensor]:
         return function(x.flatten(2)).reshape(x.shape)
 
     return hook
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Keep the loading noise of third parties (warnings, bars, prints) off the terminal."""
-    import transformers
-
-    transformers.utils.logging.set_verbosity_error()
-    transformers.utils.logging.disable_progress_bar()
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-        warnings.simplefilter("ignore")
-        disabled = logging.root.manager.disable
-        logging.disable(logging.WARNING)
-        try:
-            yield
-        finally:
-            logging.disable(disabled)
-
-
-def load_model(source: str, *, name: str = "", device: str = "cpu", dtype: str = "float32") -> LanguageModel:
-    """Load a Hugging Face checkpoint folder, or a model by its TransformerLens name, through TransformerBridge.
-
-    Raises:
-        ModelError: there is no such model, or it cannot be loaded.
-
-    """
-    folder = Path(source).expanduser()
-    if folder.is_dir() and not (folder / "config.json").is_file():
-        raise ModelError(f"{folder} is not a Hugging Face checkpoint: it has no config.json")
-    if not folder.is_dir() and (folder.is_absolute() or source.startswith(("./", "../"))):
-        raise ModelError(f"there is no model folder {source}")
-    try:
-        with quiet():
-            bridge, tokenizer = _boot(source, folder, getattr(torch, dtype), device)
-    except ModelError:
-        raise
-    except Exception as error:  # loaders raise everything from OSError to KeyError; each means the same to the user
-        reason = str(error).strip().splitlines() or [type(error).__name__]
-        raise ModelError(f"the model {source!r} cannot be loaded: {reason[0]}") from error
-    bridge.requires_grad_(False)
-    bridge.eval()
-    return LanguageModel(bridge, tokenizer, name or (folder.resolve().name if folder.is_dir() else source), source)
-
-
-def _boot(source: str, folder: Path, dtype: torch.dtype, device: str) -> tuple[Any, Any]:
-    from transformer_lens.model_bridge import TransformerBridge
-
-    if not folder.is_dir():
-        bridge = TransformerBridge.boot_transformers(source, device=device, dtype=dtype)
-        return bridge, bridge.tokenizer
-    from transformers import AutoModelForCausalLM
-
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, local_files_only=True).to(device)
-    tokenizer = _load_tokenizer(folder)
-    try:
-        bridge = TransformerBridge.boot_transformers(str(folder), hf_model=model, tokenizer=tokenizer, device=device)
-    except Exception as error:
-        if tokenizer is None and "tokenizer" in str(error):  # some architectures are not booted without one
-            raise ModelError(f"{folder} has no tokenizer files: {_NEEDED}") from error
-        raise
-    return bridge, tokenizer
-
-
-def _load_tokenizer(folder: Path) -> Any:
-    """Return the tokenizer of a checkpoint, or None where the folder holds no file of one."""
-    from transformers import AutoTokenizer
-
-    files = sorted(file.name for file in folder.iterdir() if file.name in _TOKENIZER_FILES)
-    if not files:
-        return None
-    try:
-        return AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    except Exception as error:  # a missing file and a broken one raise alike, in words for developers
-        raise ModelError(f"the tokenizer of {folder} cannot be loaded from {', '.join(files)}: {_NEEDED}") from error

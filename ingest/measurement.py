@@ -16,13 +16,13 @@ from torch import Tensor
 
 from circuit_atlas.ingest.ablation import NodeSet, ablated_sites, run_ablated
 from circuit_atlas.ingest.active import ActiveFeatures
-from circuit_atlas.ingest.attribution import Subject
 from circuit_atlas.ingest.baselines import MeanBaselines, inputs
 from circuit_atlas.ingest.batches import Batch
-from circuit_atlas.ingest.metrics import evaluate
+from circuit_atlas.ingest.evaluation import evaluate
 from circuit_atlas.ingest.selection import SiteNodes
 from circuit_atlas.ingest.settings import DiscoverSettings
 from circuit_atlas.ingest.sites import Site
+from circuit_atlas.ingest.subject import Subject
 from circuit_atlas.progress import Advance, Reporter
 
 SHARES = (0.25, 0.125, 0.5, 0.0625, 1.0)

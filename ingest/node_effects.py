@@ -15,7 +15,7 @@ Only units active at either end can have an effect; only these are kept.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -27,8 +27,9 @@ from torch import Tensor
 from circuit_atlas.errors import AttributionError
 from circuit_atlas.ingest.batches import Batch
 from circuit_atlas.ingest.changes import Ends, UnitChanges
+from circuit_atlas.ingest.evaluation import evaluate, evaluate_from
 from circuit_atlas.ingest.language_model import LanguageModel, Replace
-from circuit_atlas.ingest.metrics import Metric, evaluate, evaluate_from
+from circuit_atlas.ingest.metrics import Metric
 from circuit_atlas.ingest.sites import Site
 
 Rule = Literal["left", "midpoint", "gauss-legendre"]
@@ -40,7 +41,7 @@ class UnitEffects:
     """Effects of the units of one site, one row for each (example, position, unit) active in clean or patch.
 
     Attributes:
-        example: place of the example in the data.
+        example: place of the example in the data (int32, as the next two).
         position: token position.
         unit: feature index; the error unit is `d_sae`.
         effect: indirect effect on the metric (units of the metric).
@@ -76,8 +77,16 @@ def clean_gradients(model: LanguageModel, metric: Metric, batch: Batch, ends: En
     taps = {site: tap(site) for site in ends.clean}
     with torch.enable_grad():
         total = evaluate(model, metric, batch, {site: _added(leaf) for site, leaf in taps.items()}).sum()
-        gradients = torch.autograd.grad(total, list(leaves.values()))
+        gradients = _gradients(total, list(leaves.values()))
     return dict(zip(leaves, gradients, strict=True))
+
+
+def _gradients(value: Tensor, leaves: Sequence[Tensor]) -> list[Tensor]:
+    """Gradients of a value; zero where it does not depend on a leaf, as a user's metric may not."""
+    if not value.requires_grad:
+        return [torch.zeros_like(leaf) for leaf in leaves]
+    found = torch.autograd.grad(value, leaves, allow_unused=True)
+    return [torch.zeros_like(leaf) if g is None else g for leaf, g in zip(leaves, found, strict=True)]
 
 
 def _added(leaf: Tensor) -> Replace:
@@ -100,28 +109,37 @@ def path_points(rule: Rule, steps: int) -> tuple[list[float], list[float]]:
 def path_gradients(
     model: LanguageModel, metric: Metric, batch: Batch, ends: Ends, steps: int, rows: int, rule: Rule = "left"
 ) -> dict[Site, Tensor]:
-    """Mean gradient over the points of a rule at (1-α)·clean + α·patch, one site at a time, all others computing.
+    """Mean gradients along the path at every site (see `path_gradient`)."""
+    return {site: path_gradient(model, metric, batch, ends, site, steps, rows, rule) for site in ends.clean}
+
+
+def path_gradient(
+    model: LanguageModel,
+    metric: Metric,
+    batch: Batch,
+    ends: Ends,
+    site: Site,
+    steps: int,
+    rows: int,
+    rule: Rule = "left",
+) -> Float[Tensor, "batch pos d"]:
+    """Mean gradient over the points of a rule at (1-α)·clean + α·patch of one site, all others computing.
 
     `rows` is the most sequences to run at once.
     """
-    device = batch.clean.device
-    points, weights = (torch.tensor(v, device=device) for v in path_points(rule, steps))
+    clean, around = ends.clean[site], ends.around(site)
+    points, weights = (torch.tensor(v, device=clean.device) for v in path_points(rule, steps))
     together = max(1, rows // len(batch.clean))
-    found: dict[Site, Tensor] = {}
-    for site, clean in ends.clean.items():
-        total, entry = torch.zeros_like(clean), ends.entry(site)
-        for some, weight in zip(points.split(together), weights.split(together), strict=True):
-            alpha = some.to(clean).view(-1, 1, 1, 1)
-            leaf = ((1 - alpha) * clean + alpha * ends.patch[site]).flatten(0, 1).requires_grad_()
-            several = batch.repeat(len(some))
-            with torch.enable_grad():
-                value = evaluate_from(
-                    model, metric, several, site, leaf, None if entry is None else entry.repeat(len(some), 1, 1)
-                ).sum()
-                (gradient,) = torch.autograd.grad(value, leaf)
-            total += torch.einsum("k,kbsd->bsd", weight.to(clean), gradient.view(len(some), *clean.shape))
-        found[site] = total
-    return found
+    total = torch.zeros_like(clean)
+    for some, weight in zip(points.split(together), weights.split(together), strict=True):
+        alpha = some.to(clean).view(-1, 1, 1, 1)
+        leaf = ((1 - alpha) * clean + alpha * ends.patch[site]).flatten(0, 1).requires_grad_()
+        several = batch.repeat(len(some))
+        with torch.enable_grad():
+            value = evaluate_from(model, metric, several, site, leaf, around.repeat(len(some))).sum()
+            (gradient,) = _gradients(value, [leaf])
+        total += torch.einsum("k,kbsd->bsd", weight.to(clean), gradient.view(len(some), *clean.shape))
+    return total
 
 
 def unit_effects(changes: UnitChanges, batch: Batch, gradient: Float[Tensor, "batch pos d_in"]) -> UnitEffects:
@@ -147,13 +165,13 @@ def exact_effects(
     """
     found, site = [], changes.dictionary.site
     with torch.no_grad():
-        before, entry = evaluate(model, metric, batch), ends.entry(site)
+        before, around = evaluate(model, metric, batch), ends.around(site)
         for some in changes.slices(rows):
             example, position = changes.example[some], changes.position[some]
             x = ends.clean[site][example]
             x[torch.arange(len(x), device=x.device), position] += changes.directions(some)
             several = batch.take(example)
-            after = evaluate_from(model, metric, several, site, x, None if entry is None else entry[example])
+            after = evaluate_from(model, metric, several, site, x, around.take(example))
             found.append(after - before[example])
     return _effects(changes, batch, torch.cat(found))
 
@@ -164,5 +182,6 @@ def _effects(changes: UnitChanges, batch: Batch, effect: Tensor) -> UnitEffects:
             f"effects at {changes.dictionary.site.name} are not finite (NaN or infinity); "
             "the model's weights or activations overflow: check the checkpoint and the number type"
         )
-    example = batch.indices[changes.example]
-    return UnitEffects(example, changes.position, changes.unit, effect, changes.clean, changes.patch)
+    # Half as wide: these rows are the largest thing that is kept of long prompts.
+    example, position, unit = (t.int() for t in (batch.indices[changes.example], changes.position, changes.unit))
+    return UnitEffects(example, position, unit, effect, changes.clean, changes.patch)

@@ -55,8 +55,8 @@ class Shape:
 def mean_effects(rows: UnitEffects, width: int, shape: Shape, *, keep: bool) -> Float[Tensor, "place width"]:
     """Mean effect of each unit at each position (one place where positions are summed), float64 on the CPU."""
     total = torch.zeros(shape.length if keep else 1, width, dtype=torch.float64)
-    place = rows.position.cpu() if keep else torch.zeros_like(rows.position).cpu()
-    total.index_put_((place, rows.unit.cpu()), rows.effect.double().cpu(), accumulate=True)
+    place = rows.position.cpu().long() if keep else torch.zeros(len(rows.unit), dtype=torch.long)
+    total.index_put_((place, rows.unit.cpu().long()), rows.effect.double().cpu(), accumulate=True)
     return total / shape.examples
 
 
@@ -95,7 +95,7 @@ def choose_nodes(
 
 def _gather(rows: UnitEffects, place: Tensor, unit: Tensor, width: int, shape: Shape, *, keep: bool) -> SiteNodes:
     column, inside = _columns(rows, place, unit, width, shape, keep=keep)
-    at = (rows.example.cpu()[inside], column[inside])
+    at = (rows.example.cpu().long()[inside], column[inside])
     effects = torch.zeros(shape.examples, len(unit))
     effects.index_put_(at, rows.effect.float().cpu()[inside], accumulate=True)
     activation = torch.zeros(shape.examples, len(unit))
@@ -113,8 +113,8 @@ def _columns(
     """For each row of effects, the column of its chosen unit, and whether it has one."""
     column = torch.full((shape.length if keep else 1, width), -1)
     column[place, unit] = torch.arange(len(unit))
-    where = rows.position.cpu() if keep else torch.zeros_like(rows.position).cpu()
-    found = column[where, rows.unit.cpu()]
+    where = rows.position.cpu().long() if keep else torch.zeros(len(rows.unit), dtype=torch.long)
+    found = column[where, rows.unit.cpu().long()]
     return found, found >= 0
 
 
@@ -135,6 +135,6 @@ def taking_part(
         column, inside = _columns(rows, place, nodes.units.unit, widths[site] + 1, shape, keep=keep)
         strong = inside & (rows.effect.abs().cpu() > floor)
         part = torch.zeros(shape.examples, shape.length, len(nodes.units), dtype=torch.bool)
-        part[rows.example.cpu()[strong], rows.position.cpu()[strong], column[strong]] = True
+        part[rows.example.cpu().long()[strong], rows.position.cpu().long()[strong], column[strong]] = True
         found[site] = part
     return found

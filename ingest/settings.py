@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from circuit_atlas.errors import SettingsError
+from circuit_atlas.ingest.presets import Preset, find_preset, presets
 
 _NOT_NEGATIVE = (
     "n_examples",
@@ -22,6 +23,7 @@ _NOT_NEGATIVE = (
     "measure_thresholds",
     "random_circuits",
     "start_layer",
+    "memory",
 )
 
 
@@ -35,13 +37,15 @@ class DiscoverSettings:
     """
 
     model: str
-    """Folder of a Hugging Face checkpoint, or a TransformerLens model name."""
+    """Folder of a Hugging Face checkpoint, or a TransformerLens model name; a preset's where `dictionaries` is one."""
 
     dictionaries: str
-    """Folder of SAELens dictionaries (one subfolder a site), or the name of a SAELens release."""
+    """Folder of SAELens dictionaries (one subfolder a site), a preset (`circuit-atlas models` lists them; or its TOML
+    file), the name of a SAELens release, or neurons: every neuron a feature of its own."""
 
     examples: str
-    """JSON lines: `clean_prefix`, `clean_answer` and, for pairs, `patch_prefix`, `patch_answer`."""
+    """JSON lines: `clean_prefix`, `clean_answer` and, for pairs, `patch_prefix`, `patch_answer`; a list of answers is
+    a set of right ones."""
 
     task: str = ""
     """Name of the behaviour, such as `sva/nounpp`; empty: the name of the examples file."""
@@ -66,6 +70,11 @@ class DiscoverSettings:
 
     rule: Literal["left", "midpoint", "gauss-legendre"] = "left"
     """Points of `ig`: left is 0, 1/N, …, (N-1)/N, as the published code; the others are nearer to the integral."""
+
+    metric: str = "auto"
+    """What effects are effects on: logit-difference, negative-logit, probability, log-probability (of whole answers),
+    loss, kl (divergence from clean), classifier:FILE (a linear one, on activations), or FILE.py:FUNCTION, a function
+    of logits and batch; auto: the logit difference for pairs, else the negative logit."""
 
     positions: Literal["keep", "sum"] = "keep"
     """A node per token position (all examples equally long), or one node for all."""
@@ -116,6 +125,9 @@ class DiscoverSettings:
     batch_size: int = 16
     """Examples that run together."""
 
+    memory: float = 0.0
+    """Gigabytes that the work may take beside the model's weights; 0: 1 on a CPU, most of what is free on a GPU."""
+
     device: str = "cpu"
     """Torch device: cpu, cuda, cuda:1, mps."""
 
@@ -149,8 +161,13 @@ class DiscoverSettings:
         for field in _NOT_NEGATIVE:
             if getattr(self, field) < 0:
                 raise SettingsError(f"{field} is {getattr(self, field)}; it must not be negative")
+        if self.metric == "kl" and (self.method == "atp", self.outer_gradient, self.jacobian) != (False, "ig", "path"):
+            raise SettingsError(
+                "metric kl is flat at clean: set outer_gradient to ig, jacobian to path, method not atp"
+            )
         if not 0.0 <= self.held_out_share < 1.0:
             raise SettingsError(f"held_out_share is {self.held_out_share}; it must be at least 0 and below 1")
+        _refuse_other_model(self.model, find_preset(self.dictionaries))
 
 
 FIELDS: dict[str, dataclasses.Field[Any]] = {f.name: f for f in dataclasses.fields(DiscoverSettings)}
@@ -167,9 +184,31 @@ def load_settings(path: Path | None, overrides: dict[str, Any]) -> DiscoverSetti
     values.update(overrides)
     for key, value in values.items():
         _refuse_ill_typed(key, value)
+    values = _completed(values)
     for required in ("model", "dictionaries", "examples"):
         values.setdefault(required, "")
     return DiscoverSettings(**values)
+
+
+def _refuse_other_model(model: str, preset: Preset | None) -> None:
+    """Refuse a model by name that is not the preset's; a folder is looked at when it is loaded."""
+    if preset is not None and not preset.is_of(model) and not Path(model).expanduser().is_dir():
+        raise SettingsError(
+            f"model is {model!r}, but the preset {preset.name} is for {preset.model}: leave model out, or give a "
+            "folder that holds that model"
+        )
+
+
+def _completed(values: dict[str, Any]) -> dict[str, Any]:
+    """Take what is not given from the preset that `dictionaries` names, where it names one."""
+    source = values.get("dictionaries", "")
+    preset = find_preset(source)
+    if preset is None and source and not values.get("model") and not Path(source).expanduser().is_dir():
+        near = difflib.get_close_matches(source, presets(), n=1, cutoff=0.4)
+        hint = f"did you mean the preset {near[0]!r}?" if near else "circuit-atlas models lists the presets"
+        raise SettingsError(f"model is not given, and dictionaries {source!r} is no preset that names one; {hint}")
+    given = {name: value for name, value in values.items() if name != "model" or value}
+    return (preset.defaults if preset else {}) | given
 
 
 def _read(path: Path) -> dict[str, Any]:

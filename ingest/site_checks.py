@@ -17,10 +17,11 @@ from dataclasses import dataclass
 
 import torch
 
-from circuit_atlas.ingest.attribution import NodeAttribution, Subject
+from circuit_atlas.ingest.attribution import NodeAttribution
 from circuit_atlas.ingest.batches import Batch
-from circuit_atlas.ingest.metrics import evaluate_from
+from circuit_atlas.ingest.evaluation import evaluate_from
 from circuit_atlas.ingest.sites import Site
+from circuit_atlas.ingest.subject import Subject
 
 LEAST_SURVIVAL = 0.7
 """Survival below which discovery warns."""
@@ -67,7 +68,7 @@ def _two_runs(
             ends = state.ends
             decoded = ends.clean[site] - state.changes[site].clean_error
             for x, is_patch in ((decoded, False), (ends.patch[site], True)):
-                value = evaluate_from(subject.model, subject.metric, batch, site, x, ends.entry(site)).double().sum()
+                value = evaluate_from(subject.model, subject.metric, batch, site, x, ends.around(site)).double().sum()
                 without, patched = (without, patched + float(value)) if is_patch else (without + float(value), patched)
             count += len(batch.clean)
     return without / count, patched / count
@@ -77,10 +78,12 @@ def _share(part: float, whole: float) -> float | None:
     return part / whole if abs(whole) > 1e-9 else None
 
 
-def warnings(checks: Mapping[Site, SiteCheck], accuracy: float, right_sign: float | None, asked: str) -> list[str]:
+def warnings(
+    checks: Mapping[Site, SiteCheck], accuracy: float | None, right_sign: float | None, asked: str
+) -> list[str]:
     """Lines that a user must see before trusting the circuit."""
     found = []
-    if accuracy < 0.9:
+    if accuracy is not None and accuracy < 0.9:
         found.append(
             f"warning: the model answers {accuracy:.0%} of the examples of {asked} right; is it able to do this?"
         )

@@ -23,8 +23,17 @@ _ALIASES = (
     (re.compile(r"^blocks\.(\d+)\.(hook_out|hook_resid_post)$"), "resid"),
 )
 
+_POST_NORM = re.compile(r"^blocks\.(\d+)\.(ln1_post|ln2_post)\.hook_out$")
+"""What attention and MLP write where a norm stands behind them (Gemma 2): a dictionary may sit there or before it."""
+
+_STREAM_IN = re.compile(r"^blocks\.([1-9]\d*)\.(hook_in|hook_resid_pre)$")
+"""The stream as it enters a block: what the block before left."""
+
 _Z = re.compile(r"^blocks\.(\d+)\.attn\.(hook_z|o\.hook_in)$")
 """Attention before its output projection, heads concatenated: a dictionary of an attention site may sit there."""
+
+_POST = re.compile(r"^blocks\.(\d+)\.mlp\.(out\.hook_in|hook_post)$|^blocks\.(\d+)\.hook_mlp_post$")
+"""The neurons of an MLP, before its output projection: a dictionary of an MLP site may sit there."""
 
 _NAME = re.compile(r"^(?:embed|(attn|mlp|resid)_(\d+))$")
 
@@ -66,6 +75,11 @@ class Site:
         """Whether it is attention before its output projection."""
         return _Z.match(self.hook) is not None
 
+    @property
+    def is_post(self) -> bool:
+        """Whether it is the neurons of an MLP, before its output projection."""
+        return _POST.match(self.hook) is not None
+
 
 def site_from_name(name: str) -> Site:
     """Return the site called `name`.
@@ -91,11 +105,22 @@ def site_from_hook(hook_name: str) -> Site:
     if before_output is not None:
         layer = int(before_output[1])
         return Site(layer, COMPONENTS.index("attn"), hook=f"blocks.{layer}.attn.hook_z")
+    neurons = _POST.match(hook_name)
+    if neurons is not None:
+        layer = int(neurons[1] or neurons[3])
+        return Site(layer, COMPONENTS.index("mlp"), hook=f"blocks.{layer}.mlp.out.hook_in")
+    behind_norm = _POST_NORM.match(hook_name)
+    if behind_norm is not None:
+        component = "attn" if behind_norm[2] == "ln1_post" else "mlp"
+        return Site(int(behind_norm[1]), COMPONENTS.index(component), hook=hook_name)
+    entering = _STREAM_IN.match(hook_name)
+    if entering is not None:
+        return Site(int(entering[1]) - 1, COMPONENTS.index("resid"))
     for pattern, component in _ALIASES:
         match = pattern.match(hook_name)
         if match is not None:
             return Site(-1, 0) if component == "embed" else Site(int(match[1]), COMPONENTS.index(component))
     raise ModelError(
         f"the hook {hook_name!r} is not one that circuits are found at; "
-        "known are blocks.0.hook_resid_pre and blocks.N.attn.hook_z, hook_attn_out, hook_mlp_out, hook_resid_post"
+        "known are blocks.N.hook_resid_pre, attn.hook_z, hook_attn_out, mlp.hook_post, hook_mlp_out and hook_resid_post"
     )

@@ -8,20 +8,19 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from circuit_atlas.ingest.attribution import BatchState, PairWeights, Subject
 from circuit_atlas.ingest.batches import Batch
 from circuit_atlas.ingest.cotangents import Units
+from circuit_atlas.ingest.edge_attribution import PairWeights
 from circuit_atlas.ingest.exact_edges import End, Intervention, exact_edge_effects
 from circuit_atlas.ingest.settings import DiscoverSettings
 from circuit_atlas.ingest.sites import Site
+from circuit_atlas.ingest.states import BatchState
+from circuit_atlas.ingest.subject import Subject
 from circuit_atlas.progress import Reporter
 
 Pair = tuple[Site, Site | None]
 Choice = tuple[Pair, int, int]
 """One edge: its pair of sites, and the columns of its downstream and upstream unit."""
-
-_ROWS = 256
-"""Most sequences that run at once."""
 
 
 def exact_weights(
@@ -46,7 +45,7 @@ def exact_weights(
             for example in (batch.indices < most).nonzero().flatten().tolist():
                 wanted = [_intervention(example, choice, units) for choice in chosen]
                 found = exact_edge_effects(
-                    subject.model, subject.metric, batch, state.ends, state.changes, wanted, _ROWS
+                    subject.model, subject.metric, batch, state.ends, state.changes, wanted, subject.rows(batch)
                 )
                 total += found.double().cpu()
                 count += 1

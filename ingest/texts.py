@@ -7,6 +7,7 @@ from pathlib import Path
 
 from circuit_atlas.errors import DataError
 from circuit_atlas.ingest.examples import Example, read_examples, sample, split_by_item
+from circuit_atlas.ingest.metric_names import reads_answers
 from circuit_atlas.ingest.settings import DiscoverSettings
 
 
@@ -25,9 +26,10 @@ def read_texts(settings: DiscoverSettings) -> Texts:
         DataError: a file is missing, empty or broken (the line is named), or does not fit the settings.
 
     """
-    examples = read_examples(Path(settings.examples))
+    answers = reads_answers(settings.metric)
+    examples = read_examples(Path(settings.examples), answers=answers)
     if settings.held_out:
-        train, held = examples, read_examples(Path(settings.held_out))
+        train, held = examples, read_examples(Path(settings.held_out), answers=answers)
     else:
         train, held = split_by_item(examples, settings.held_out_share, settings.seed)
     seed = settings.seed

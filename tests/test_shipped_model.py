@@ -15,7 +15,7 @@ from circuit_atlas.ingest.demo_model.figures import measure_all
 from circuit_atlas.ingest.demo_model.grammar.text import passages
 from circuit_atlas.ingest.demo_model.model_card import misses, model_card
 from circuit_atlas.ingest.examples import read_examples
-from circuit_atlas.ingest.language_model import load_model
+from circuit_atlas.ingest.model_files import load_model
 
 HOME = shipped_files.model_path().parent
 

@@ -15,7 +15,7 @@ from circuit_atlas.ingest.demo_model.language_model import train_model
 from circuit_atlas.ingest.demo_model.model_card import model_card
 from circuit_atlas.ingest.demo_model.tasks.files import write_tasks
 from circuit_atlas.ingest.demo_model.tokenizer import make_tokenizer
-from circuit_atlas.ingest.language_model import load_model
+from circuit_atlas.ingest.model_files import load_model
 from circuit_atlas.progress import Reporter, Terminal
 
 MODEL_STEPS = 3_000

@@ -12,7 +12,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from circuit_atlas.ingest.demo_model.corpus import batches
-from circuit_atlas.ingest.language_model import LanguageModel, quiet
+from circuit_atlas.ingest.language_model import LanguageModel
+from circuit_atlas.ingest.model_files import quiet
 from circuit_atlas.ingest.sites import COMPONENTS, Site
 from circuit_atlas.progress import Reporter
 

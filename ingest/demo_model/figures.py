@@ -10,15 +10,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from circuit_atlas.ingest.batches import Batch, TokenExample, batches, tokenise
+from circuit_atlas.ingest.batches import Batch, TokenExample, batches
 from circuit_atlas.ingest.demo_model import corpus
 from circuit_atlas.ingest.demo_model.ngram import Ngram
 from circuit_atlas.ingest.demo_model.tasks.files import neutral_words, right_words
 from circuit_atlas.ingest.dictionary import SparseDictionary
 from circuit_atlas.ingest.dictionary_files import load_suite
 from circuit_atlas.ingest.examples import read_examples
-from circuit_atlas.ingest.language_model import LanguageModel, Replace, load_model
+from circuit_atlas.ingest.language_model import LanguageModel, Replace
 from circuit_atlas.ingest.metrics import LogitDifference
+from circuit_atlas.ingest.model_files import load_model
+from circuit_atlas.ingest.tokens import tokenise
 
 _TEXT_SEED = 1_000_003
 """Seed of the text that dictionaries are measured on; no training text has it."""
@@ -89,7 +91,7 @@ def _mean_metric(model: LanguageModel, groups: Sequence[Batch], replace: Mapping
 
 
 def _reconstruct(dictionary: SparseDictionary) -> Replace:
-    return lambda x: dictionary.encode(x) @ dictionary.decoder + dictionary.bias
+    return lambda x: dictionary.reconstruct(dictionary.encode(x)) + dictionary.bias
 
 
 def dictionary_figures(model: LanguageModel, dictionaries: Sequence[SparseDictionary]) -> dict[str, dict[str, float]]:

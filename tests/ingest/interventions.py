@@ -9,10 +9,10 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from circuit_atlas.ingest.attribution import Subject
 from circuit_atlas.ingest.batches import Batch
 from circuit_atlas.ingest.language_model import Replace
 from circuit_atlas.ingest.sites import Site
+from circuit_atlas.ingest.subject import Subject
 
 
 def ablate_features(
@@ -66,6 +66,6 @@ def _set(subject: Subject, site: Site, features: list[int], wanted: Tensor) -> R
     dictionary = subject.dictionaries[site]
 
     def function(x: Tensor) -> Tensor:
-        return x + (wanted - dictionary.encode(x)[..., features]) @ dictionary.decoder[features]
+        return x + (wanted - dictionary.encode(x)[..., features]) @ dictionary.decoder_rows(torch.tensor(features))
 
     return function

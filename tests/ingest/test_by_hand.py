@@ -29,8 +29,8 @@ from circuit_atlas.cypher.rows import Pair
 from circuit_atlas.ingest import DiscoveredCircuit, DiscoverSettings, discover
 from circuit_atlas.ingest.dictionary import SparseDictionary
 from circuit_atlas.ingest.dictionary_files import Suite
-from circuit_atlas.ingest.discovery import Loaded
-from circuit_atlas.ingest.language_model import load_model
+from circuit_atlas.ingest.model_files import load_model
+from circuit_atlas.ingest.preparation import Loaded
 from circuit_atlas.ingest.sites import site_from_name
 
 ROOT5 = math.sqrt(5)
@@ -93,7 +93,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(folder: Path, **settings: Any) -> DiscoveredCircuit:
     sites = [site_from_name(name) for name in ("embed", "resid_0")]
-    dictionaries = {site: SparseDictionary(site, second_coordinate(), "by hand") for site in sites}
+    dictionaries = {site: SparseDictionary.holding(site, second_coordinate(), "by hand") for site in sites}
     loaded = Loaded(load_model(str(folder / "model")), Suite("by hand", dictionaries))
     whole: dict[str, Any] = {"held_out_share": 0.0, "measure_thresholds": 0}
     return discover(

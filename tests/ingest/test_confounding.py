@@ -13,13 +13,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from circuit_atlas.ingest.attribution import Subject
 from circuit_atlas.ingest.batches import Batch
 from circuit_atlas.ingest.changes import run_ends, unit_changes
 from circuit_atlas.ingest.cotangents import ActiveRows, Units
-from circuit_atlas.ingest.edge_weights import cut_graph, edge_weights
+from circuit_atlas.ingest.edge_weights import EdgeInputs, cut_graph, edge_weights
 from circuit_atlas.ingest.node_effects import clean_gradients
 from circuit_atlas.ingest.sites import Site, site_from_name
+from circuit_atlas.ingest.subject import Subject
 from tests.ingest.test_literal import assert_near
 from tests.ingest.tiny import D_SAE, make_batch, make_subject
 
@@ -37,7 +37,7 @@ def test_an_edge_holds_the_direct_dependence_alone(tmp_path: Path) -> None:
     graph = cut_graph(subject.model, subject.metric, batch, ends.clean)
     found = {
         (up, down): weights
-        for up, down, weights in edge_weights(graph, active, changes, outer, {RESID: every}, {EMBED: every})
+        for up, down, weights in edge_weights(EdgeInputs(graph, active, changes, outer), {RESID: every}, {EMBED: every})
     }[EMBED, RESID].view(len(batch.clean), LENGTH, D_SAE, LENGTH, D_SAE)
 
     up, down = subject.dictionaries[EMBED], subject.dictionaries[RESID]

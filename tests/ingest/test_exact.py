@@ -154,6 +154,6 @@ def test_running_only_what_comes_after_a_site_changes_nothing(tmp_path: Path, fa
     with torch.no_grad():
         for site in subject.dictionaries:
             whole = model.run(batch.clean, {site: partial(_instead, ends.patch[site])})[:, -1:]
-            rest = model.run_from(batch.clean, site, ends.patch[site], ends.entry(site), last=True)
+            rest = model.run_from(batch.clean, site, ends.patch[site], ends.around(site), last=True)
             torch.testing.assert_close(rest, whole)
         torch.testing.assert_close(model.run(batch.clean)[:, -1:], model.run(batch.clean, last=True))

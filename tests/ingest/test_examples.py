@@ -12,8 +12,9 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from circuit_atlas.errors import DataError
-from circuit_atlas.ingest.batches import batches, demand_equal_length, tokenise
+from circuit_atlas.ingest.batches import batches, demand_equal_length
 from circuit_atlas.ingest.examples import Example, read_examples, sample, split_by_item
+from circuit_atlas.ingest.tokens import tokenise
 
 WORDS = ["<unk>", "the", "man", "men", "run", "runs", "fast"]
 
@@ -80,7 +81,8 @@ def test_a_broken_line_is_named(line: object, reason: str, tmp_path: Path) -> No
 def test_an_answer_of_several_tokens_is_shown_and_lines_like_it_are_counted(tmp_path: Path, words: Any) -> None:
     path = write(tmp_path / "e.jsonl", single(), single(answer=" runs fast"), single(), single("the men", " run fast"))
     assert refused(path, words) == (
-        "line 2: the answer ' runs fast' is 2 tokens ['runs', 'fast']; it must be one (and 1 more lines like it)"
+        "line 2: the answer ' runs fast' is 2 tokens ['runs', 'fast']; it must be one, or the metric log-probability, "
+        "which reads whole answers (and 1 more lines like it)"
     )
 
 

@@ -10,13 +10,13 @@ import torch
 from torch import Tensor
 
 from bench import literal
-from circuit_atlas.ingest.attribution import Subject
 from circuit_atlas.ingest.batches import Batch
 from circuit_atlas.ingest.changes import run_ends, unit_changes
 from circuit_atlas.ingest.cotangents import ActiveRows, Units
-from circuit_atlas.ingest.edge_weights import cut_graph, edge_weights
+from circuit_atlas.ingest.edge_weights import EdgeInputs, cut_graph, edge_weights
 from circuit_atlas.ingest.node_effects import clean_gradients, path_gradients, unit_effects
 from circuit_atlas.ingest.sites import Site, site_from_hook, site_from_name
+from circuit_atlas.ingest.subject import Subject
 from tests.ingest.tiny import D_SAE, make_batch, make_subject
 
 KINDS = [
@@ -27,6 +27,7 @@ KINDS = [
     ("llama", "rescaled topk", "none"),
     ("neox", "gated", "none"),
     ("llama", "gated", "layer_norm"),
+    ("gemma", "jumprelu", "none"),
 ]
 
 
@@ -71,7 +72,7 @@ def test_edge_weights_are_those_of_the_definition(tmp_path: Path, family: str, k
     subject, batch = make_subject(tmp_path, family, kind, normalisation), make_batch()
     ends = run_ends(subject.model, subject.dictionaries, batch)
     outer = clean_gradients(subject.model, subject.metric, batch, ends)
-    length = batch.clean.shape[1]
+    length, sites = batch.clean.shape[1], {site.name: site for site in subject.dictionaries}
     every = Units(torch.arange(D_SAE + 1).repeat(length), torch.arange(length).repeat_interleave(D_SAE + 1))
     units = dict.fromkeys(subject.dictionaries, every)
     graph = cut_graph(subject.model, subject.metric, batch, ends.clean)
@@ -79,17 +80,17 @@ def test_edge_weights_are_those_of_the_definition(tmp_path: Path, family: str, k
     active = {site: ActiveRows.on_clean(change) for site, change in changes.items()}
     found = {
         (up.name, down.name): weights.view(len(batch.clean), length, D_SAE + 1, length, D_SAE + 1)
-        for up, down, weights in edge_weights(graph, active, changes, outer, units, units)
+        for up, down, weights in edge_weights(EdgeInputs(graph, active, changes, outer), units, units)
         if down is not None
     }
 
     for up, down in (("embed", "resid_0"), ("attn_0", "resid_0"), ("resid_0", "attn_1"), ("resid_0", "resid_1")):
         live = found[up, down].abs().sum((0, 3, 4))[length - 1].argsort(descending=True)[:3].tolist()
         for unit in {*live, D_SAE}:
-            expected = literal.edge_weights(subject, batch, site_from_name(up), site_from_name(down), unit, length - 1)
+            expected = literal.edge_weights(subject, batch, sites[up], sites[down], unit, length - 1)
             assert_near(found[up, down][:, length - 1, unit], expected)
     assert ("attn_0", "attn_1") not in found  # resid_0 lies between and cuts every way
-    assert (("attn_0", "mlp_0") in found) == (family == "llama")  # a parallel block's MLP reads no attention
+    assert (("attn_0", "mlp_0") in found) == (family != "neox")  # a parallel block's MLP reads no attention
 
 
 @pytest.mark.slow
@@ -133,7 +134,7 @@ def test_attention_before_its_output_projection(tmp_path: Path, family: str) -> 
     graph = cut_graph(subject.model, subject.metric, batch, ends.clean)
     found = {
         (up.name, down.name): weights
-        for up, down, weights in edge_weights(graph, active, changes, outer, units, units)
+        for up, down, weights in edge_weights(EdgeInputs(graph, active, changes, outer), units, units)
         if down is not None
     }
     for up, down in (("attn_0", "resid_0"), ("resid_0", "attn_1"), ("attn_1", "resid_1")):

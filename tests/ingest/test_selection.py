@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from circuit_atlas.ingest.active import active_features, mean_units_active
-from circuit_atlas.ingest.attribution import PairWeights
+from circuit_atlas.ingest.edge_attribution import PairWeights
 from circuit_atlas.ingest.graph_rows import choose_edge_floor
 from circuit_atlas.ingest.node_effects import UnitEffects
 from circuit_atlas.ingest.selection import Shape, SiteNodes, choose_nodes, taking_part

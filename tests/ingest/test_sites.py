@@ -37,13 +37,17 @@ def test_a_site_is_found_again_by_its_name_and_by_its_hook(name: str) -> None:
         ("blocks.12.mlp.hook_out", "mlp_12"),
         ("blocks.4.hook_resid_post", "resid_4"),
         ("blocks.4.hook_out", "resid_4"),
+        ("blocks.1.hook_resid_pre", "resid_0"),
+        ("blocks.11.hook_in", "resid_10"),
+        ("blocks.3.ln1_post.hook_out", "attn_3"),
+        ("blocks.3.ln2_post.hook_out", "mlp_3"),
     ],
 )
 def test_old_and_new_hook_names_are_known(hook: str, name: str) -> None:
     assert site_from_hook(hook).name == name
 
 
-@pytest.mark.parametrize("hook", ["blocks.1.hook_resid_pre", "blocks.0.hook_resid_mid", "blocks.x.hook_out", ""])
+@pytest.mark.parametrize("hook", ["blocks.1.hook_resid_mid", "blocks.0.hook_resid_mid", "blocks.x.hook_out", ""])
 def test_a_hook_elsewhere_is_refused_by_name(hook: str) -> None:
     with pytest.raises(ModelError, match=f"the hook '{hook}' is not one"):
         site_from_hook(hook)

@@ -15,12 +15,13 @@ from circuit_atlas.analysis import strongest_paths
 from circuit_atlas.analysis.faithfulness import faithfulness_table
 from circuit_atlas.cypher import Store, connect
 from circuit_atlas.ingest import DiscoveredCircuit, DiscoverSettings, discover, load
-from circuit_atlas.ingest.attribution import Subject
-from circuit_atlas.ingest.batches import Batch, batches, tokenise
-from circuit_atlas.ingest.discovery import Loaded
+from circuit_atlas.ingest.batches import Batch, batches
 from circuit_atlas.ingest.examples import read_examples
 from circuit_atlas.ingest.metrics import LogitDifference
+from circuit_atlas.ingest.preparation import Loaded
 from circuit_atlas.ingest.sites import Site, site_from_name
+from circuit_atlas.ingest.subject import Subject
+from circuit_atlas.ingest.tokens import tokenise
 from tests.fixtures_folder import fixtures, needs_fixtures
 from tests.ingest import pronouns
 from tests.ingest.interventions import ablate_features, patch_site, untouched

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from circuit_atlas.ingest.attribution import Subject
 from circuit_atlas.ingest.batches import Batch
 from circuit_atlas.ingest.dictionary import SparseDictionary
-from circuit_atlas.ingest.language_model import load_model
 from circuit_atlas.ingest.metrics import LogitDifference, NegativeLogit
+from circuit_atlas.ingest.model_files import load_model
 from circuit_atlas.ingest.sites import site_from_hook, site_from_name
+from circuit_atlas.ingest.subject import Subject
 
 D_MODEL, D_SAE, VOCABULARY, LAYERS = 16, 24, 20, 2
 SITES = ("embed", "attn_0", "mlp_0", "resid_0", "attn_1", "resid_1")
@@ -22,8 +23,18 @@ SITES = ("embed", "attn_0", "mlp_0", "resid_0", "attn_1", "resid_1")
 def make_subject(
     folder: Path, family: str, kind: str, normalisation: str, *, pairs: bool = True, z: bool = False
 ) -> Subject:
-    """Write and load a random model of one family, with random dictionaries of one kind (`z`: attention's at z)."""
-    from transformers import GPTNeoXConfig, GPTNeoXForCausalLM, LlamaConfig, LlamaForCausalLM
+    """Write and load a random model of one family, with random dictionaries of one kind (`z`: attention's at z).
+
+    Gemma's dictionaries of attention and MLP sit behind the norms that stand before the stream.
+    """
+    from transformers import (
+        Gemma2Config,
+        Gemma2ForCausalLM,
+        GPTNeoXConfig,
+        GPTNeoXForCausalLM,
+        LlamaConfig,
+        LlamaForCausalLM,
+    )
 
     torch.manual_seed(3)
     sizes: dict[str, Any] = {
@@ -34,25 +45,32 @@ def make_subject(
         "num_attention_heads": 2,
         "initializer_range": 0.4,
     }
-    model: Any = (
-        LlamaForCausalLM(LlamaConfig(**sizes, num_key_value_heads=1))
-        if family == "llama"
-        else GPTNeoXForCausalLM(GPTNeoXConfig(**sizes))
-    )
+    model: Any = {
+        "llama": lambda: LlamaForCausalLM(LlamaConfig(**sizes, num_key_value_heads=1)),
+        "neox": lambda: GPTNeoXForCausalLM(GPTNeoXConfig(**sizes)),
+        "gemma": lambda: Gemma2ForCausalLM(Gemma2Config(**sizes, num_key_value_heads=1, head_dim=8, pad_token_id=0)),
+    }[family]()
+    for name, weight in model.named_parameters():
+        if family == "gemma" and "norm" in name:
+            weight.data = torch.randn_like(weight) * 0.3  # by how much a norm scales beside one
     model.save_pretrained(folder)
-    _save_tokenizer(folder)
+    save_tokenizer(folder)
     sites = [site_from_name(name) for name in SITES]
     if z:
         hooks = [site.hook_name.replace("attn.hook_out", "attn.hook_z") for site in sites]
         sites = [site_from_hook(hook) for hook in hooks]
+    if family == "gemma":
+        behind = {"attn.hook_out": "ln1_post.hook_out", "mlp.hook_out": "ln2_post.hook_out"}
+        hooks = [reduce(lambda hook, part: hook.replace(*part), behind.items(), site.hook_name) for site in sites]
+        sites = [site_from_hook(hook) for hook in hooks]
     dictionaries = {
-        site: SparseDictionary(site, _sae(kind, normalisation, number), "made here")
+        site: SparseDictionary.holding(site, _sae(kind, normalisation, number), "made here")
         for number, site in enumerate(sites)
     }
     return Subject(load_model(str(folder)), dictionaries, LogitDifference() if pairs else NegativeLogit())
 
 
-def _save_tokenizer(folder: Path) -> None:
+def save_tokenizer(folder: Path) -> None:
     """Write one word a token: not every architecture loads without tokenizer files."""
     from tokenizers import Tokenizer, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast

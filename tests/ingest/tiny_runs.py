@@ -12,12 +12,13 @@ from torch import Tensor
 
 from circuit_atlas.cypher.rows import Pair, Row
 from circuit_atlas.ingest import DiscoveredCircuit, DiscoverSettings, discover
-from circuit_atlas.ingest.attribution import Subject
-from circuit_atlas.ingest.batches import Batch, TokenExample, batches, tokenise
+from circuit_atlas.ingest.batches import Batch, TokenExample, batches
 from circuit_atlas.ingest.dictionary_files import Suite
-from circuit_atlas.ingest.discovery import Loaded
 from circuit_atlas.ingest.examples import read_examples
+from circuit_atlas.ingest.preparation import Loaded
 from circuit_atlas.ingest.sites import Site, site_from_name
+from circuit_atlas.ingest.subject import Subject
+from circuit_atlas.ingest.tokens import tokenise
 from tests.ingest.tiny import D_SAE, VOCABULARY, make_subject
 
 EDGE = Pair("EDGE", "CircuitNode", "CircuitNode")

@@ -1,0 +1,103 @@
+"""Edges over a data set: weights of every batch among chosen nodes, averaged over examples."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from jaxtyping import Float
+from torch import Tensor
+
+from circuit_atlas.ingest.batches import Batch
+from circuit_atlas.ingest.cotangents import ActiveAt, ActiveRows, UnitRows, Units
+from circuit_atlas.ingest.edge_weights import EdgeInputs, cut_graph, edge_weights
+from circuit_atlas.ingest.moments import ItemMoments
+from circuit_atlas.ingest.node_effects import path_points
+from circuit_atlas.ingest.settings import DiscoverSettings
+from circuit_atlas.ingest.sites import Site
+from circuit_atlas.ingest.states import BatchState
+from circuit_atlas.ingest.subject import Subject
+from circuit_atlas.progress import Reporter
+
+_NUMBERS = 4_000_000
+"""Most numbers in one stack of cotangents: larger ones fall out of the caches and are no faster."""
+
+
+@dataclass(frozen=True)
+class PairWeights:
+    """Mean weights between two sites, and their standard errors over items, both [down, up] (units of the metric)."""
+
+    weight: Float[Tensor, "down up"]
+    standard_error: Float[Tensor, "down up"]
+
+
+def attribute_edges(
+    subject: Subject,
+    batches: Sequence[Batch],
+    states: Sequence[BatchState],
+    units: Mapping[Site, Units],
+    takes_part: Mapping[Site, Tensor] | None,
+    settings: DiscoverSettings,
+    reporter: Reporter,
+) -> dict[tuple[Site, Site | None], PairWeights]:
+    """Weights of all direct edges among the units, and to the target (None), averaged over examples.
+
+    `takes_part` (selection per example) says at which examples and positions, [example, pos, unit], a unit counts as a
+    downstream end.
+
+    Raises:
+        AttributionError: a weight is not finite.
+
+    """
+    moments: dict[tuple[Site, Site | None], ItemMoments] = {}
+    rows = {site: UnitRows.of(subject.dictionaries[site], some) for site, some in units.items()}
+    points, shares = _jacobian_points(settings)
+    with reporter.task("edge weights", sum(len(b.clean) for b in batches)) as advance:
+        for batch, state in zip(batches, states, strict=True):
+            downstream = units if takes_part is None else _parts(units, takes_part, batch)
+            total: dict[tuple[Site, Site | None], Tensor] = {}
+            for point, share in zip(points, shares, strict=True):
+                for up, down, weights in _weights_at(subject, batch, state, point, downstream, units, rows):
+                    total[up, down] = total.get((up, down), 0.0) + share * weights
+            for pair, weights in total.items():
+                moments.setdefault(pair, ItemMoments()).add(weights, batch.items)
+            advance(len(batch.clean))
+    return {pair: PairWeights(gathered.mean(), gathered.standard_error()) for pair, gathered in moments.items()}
+
+
+def _jacobian_points(settings: DiscoverSettings) -> tuple[list[float], list[float]]:
+    """Where between clean (0) and patch (1) the direct dependence is taken, and the weight of each point."""
+    if settings.jacobian == "path":
+        return path_points("midpoint", settings.steps)
+    return [1.0 if settings.jacobian == "patch" else 0.0], [1.0]
+
+
+def _weights_at(
+    subject: Subject,
+    batch: Batch,
+    state: BatchState,
+    point: float,
+    downstream: Mapping[Site, Units],
+    upstream: Mapping[Site, Units],
+    rows: Mapping[Site, UnitRows],
+) -> Iterator[tuple[Site, Site | None, Tensor]]:
+    """Edge weights with the Jacobian at one point of the straight line between the ends."""
+    ends, changes = state.ends, state.changes
+    values = ends.clean
+    active: ActiveAt = {site: ActiveRows.on_clean(c) for site, c in changes.items()}
+    if point:
+        values = {site: (1 - point) * x + point * ends.patch[site] for site, x in ends.clean.items()}
+        active = {site: ActiveRows.at(subject.dictionaries[site], x) for site, x in values.items()}
+    graph = cut_graph(subject.model, subject.metric, batch, values)
+    through = {} if point else state.through
+    count, length = batch.clean.shape
+    together = subject.budget.cotangents(subject.model, count, length, _NUMBERS)
+    inputs = EdgeInputs(graph, active, changes, state.outer, through, rows, together)
+    yield from edge_weights(inputs, downstream, upstream)
+
+
+def _parts(units: Mapping[Site, Units], takes_part: Mapping[Site, Tensor], batch: Batch) -> dict[Site, Units]:
+    length = batch.clean.shape[1]
+    return {
+        site: Units(some.unit, some.position, takes_part[site][batch.indices, :length]) for site, some in units.items()
+    }

@@ -1,0 +1,122 @@
+"""What the node effects of each batch leave for its edges: kept while memory allows, else made again when wanted.
+
+Making it again costs two runs, one backward pass and an encoding of each site: a few per cent of integrated gradients.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from circuit_atlas.ingest.baselines import Baseline
+from circuit_atlas.ingest.batches import Batch
+from circuit_atlas.ingest.changes import Ends, UnitChanges, run_ends, unit_changes
+from circuit_atlas.ingest.cotangents import ActiveRows, through_features
+from circuit_atlas.ingest.node_effects import (
+    UnitEffects,
+    clean_gradients,
+    exact_effects,
+    path_gradient,
+    unit_effects,
+)
+from circuit_atlas.ingest.settings import DiscoverSettings
+from circuit_atlas.ingest.sites import Site
+from circuit_atlas.ingest.subject import Subject
+
+Fixed = Callable[[int], Mapping[Site, Baseline] | None]
+"""What units are set to on inputs of some length; None: what they are on the patch input (without one, zero)."""
+
+
+def by_input(length: int) -> None:
+    """Set units to what they are on the patch input, whatever the length."""
+
+
+@dataclass(frozen=True)
+class BatchState:
+    """What the node effects of one batch leave for its edges.
+
+    Attributes:
+        ends: activations at both ends.
+        changes: how the units of each site change between them.
+        outer: gradient [batch, pos, d] at every site that edges start their product from.
+        through: what of it comes back through all features of the site at clean (Jᵀ outer), where edges want that.
+
+    """
+
+    ends: Ends
+    changes: Mapping[Site, UnitChanges]
+    outer: Mapping[Site, Tensor]
+    through: Mapping[Site, Tensor]
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        held = [*self.ends.clean.values(), *self.ends.patch.values(), *self.outer.values(), *self.through.values()]
+        return sum(t.numel() * t.element_size() for t in held) + sum(c.size for c in self.changes.values())
+
+
+class States(Sequence[BatchState]):
+    """The state of every batch, in order."""
+
+    def __init__(
+        self, subject: Subject, batches: Sequence[Batch], settings: DiscoverSettings, fixed: Fixed = by_input
+    ) -> None:
+        self._subject, self._batches, self._settings, self._fixed = subject, batches, settings, fixed
+        self._kept: list[BatchState | None] = []
+        self._outer: list[Mapping[Site, Tensor]] = []
+        self._size = 0
+
+    def __len__(self) -> int:
+        """Count the batches."""
+        return len(self._batches)
+
+    def __getitem__(self, index: int) -> BatchState:  # type: ignore[override]  # no slices are asked for
+        """Return the state of one batch."""
+        kept = self._kept[index]
+        if kept is not None:
+            return kept
+        return _attribute(self._subject, self._batches[index], self._settings, self._fixed, self._outer[index])[1]
+
+    def begin(self, batch: Batch) -> dict[Site, UnitEffects]:
+        """Take in the next batch; returns the effects of each site's units."""
+        effects, state = _attribute(self._subject, batch, self._settings, self._fixed)
+        fits = self._size + state.size <= self._subject.budget.states
+        self._size += state.size if fits else 0
+        self._kept.append(state if fits else None)
+        # Gradients along the path are the one part that is dear to make again.
+        self._outer.append({} if self._settings.outer_gradient == "clean" else state.outer)
+        return effects
+
+
+def _attribute(
+    subject: Subject, batch: Batch, settings: DiscoverSettings, fixed: Fixed, outer: Mapping[Site, Tensor] | None = None
+) -> tuple[dict[Site, UnitEffects], BatchState]:
+    """Attribute one batch, site after site, so that each dictionary is opened once.
+
+    With the `outer` gradients of an earlier time, its state alone is made again: there are no effects then.
+    """
+    again = outer is not None
+    model, metric, rows = subject.model, subject.metric, subject.rows(batch)
+    ends = run_ends(model, subject.dictionaries, batch, fixed(batch.clean.shape[1]))
+    at_clean: dict[Site, Tensor] = {}
+    if settings.outer_gradient == "clean" or (settings.method == "atp" and not again):
+        at_clean = clean_gradients(model, metric, batch, ends)
+    on_path = {} if outer is None else dict(outer)
+    changes: dict[Site, UnitChanges] = {}
+    through: dict[Site, Tensor] = {}
+    effects: dict[Site, UnitEffects] = {}
+    for site, dictionary in subject.dictionaries.items():
+        here = changes[site] = unit_changes(dictionary, ends)
+        if not again:
+            if settings.method == "ig" or settings.outer_gradient == "ig":
+                on_path[site] = path_gradient(model, metric, batch, ends, site, settings.steps, rows, settings.rule)
+            if settings.method == "exact":
+                effects[site] = exact_effects(model, metric, batch, ends, here, rows)
+            else:
+                effects[site] = unit_effects(here, batch, (on_path if settings.method == "ig" else at_clean)[site])
+        if settings.jacobian == "clean":
+            gradient = (at_clean if settings.outer_gradient == "clean" else on_path)[site]
+            through[site] = through_features(dictionary, ends.clean[site], ActiveRows.on_clean(here), gradient)
+    return effects, BatchState(ends, changes, at_clean if settings.outer_gradient == "clean" else on_path, through)
