@@ -21,6 +21,7 @@ import numpy as np
 from circuit_atlas.analysis.graph import Floats, Ints
 from circuit_atlas.analysis.overlap import overlap_matrix
 from circuit_atlas.analysis.result import Asked, Column, asked_for, rows_of, tabulate
+from circuit_atlas.analysis.structure.shuffled import shuffled_modularities
 from circuit_atlas.errors import QueryError
 
 if TYPE_CHECKING:
@@ -59,7 +60,9 @@ class Communities:
     """The communities of a store's circuits; every table names its queries and parameters in `attrs`.
 
     Attributes:
-        circuits: a row a circuit, columns as in `CIRCUIT_COLUMNS`; `attrs["modularity"]` is that of the partition.
+        circuits: a row a circuit, columns as in `CIRCUIT_COLUMNS`; `attrs["modularity"]` is that of the partition, and
+            where draws of the null were asked for, `null_95` the 95th percentile of theirs and `p_value` the share of
+            them that reach it, itself counted.
         mixtures: a row a circuit and community that it shares features with, columns as in `MIXTURE_COLUMNS`.
 
     """
@@ -76,6 +79,7 @@ def communities(
     least_share: float = 0.05,
     first_token: str = "drop",
     seed: int = 0,
+    draws: int = 0,
 ) -> Communities:
     """Find groups of circuits that share features, and circuits that mix the features of several groups.
 
@@ -85,12 +89,15 @@ def communities(
         resolution: above 1 for smaller communities, below 1 for larger ones.
         least_share: a circuit mixes communities where it shares at least this share of its features with each alone.
         first_token: drop, keep or only what is at the first token of the input.
-        seed: first of the `RUNS` seeds.
+        seed: first of the `RUNS` seeds, and seed of the null.
+        draws: stores with features dealt anew (see `shuffled`) whose modularity this one's is compared with.
 
     Raises:
         QueryError: there are no circuits, or an argument is out of range.
 
     """
+    if draws < 0:
+        raise QueryError(f"draws is {draws}; ask for 0 or more")
     if not resolution > 0.0 or not 0.0 < least_share <= 1.0:
         raise QueryError(f"resolution is {resolution:g}, least_share {least_share:g}: both above 0, a share at most 1")
     alike = overlap_matrix(store, measure="weighted_jaccard", node_threshold=node_threshold, first_token=first_token)
@@ -117,7 +124,21 @@ def communities(
         for place, name in enumerate(names)
     ]
     rows.sort(key=lambda row: row[:2])
-    return Communities(tabulate(CIRCUIT_COLUMNS, rows, asked, modularity=modularity, resolution=resolution), mixtures)
+    dealt = shuffled_modularities(uses, names, lambda one: _partitions(one, resolution, seed)[1], draws, seed)
+    about = {"modularity": modularity, "resolution": resolution, "seed": seed, **_against(dealt, modularity)}
+    return Communities(tabulate(CIRCUIT_COLUMNS, rows, asked, **about), mixtures)
+
+
+def _against(dealt: Floats, modularity: float) -> dict[str, float]:
+    """Say where a modularity stands among those of the null: how many, their 95th percentile, and a p-value."""
+    if not len(dealt):
+        return {"draws": 0}
+    as_large = int((np.nan_to_num(dealt, nan=-np.inf) >= modularity).sum())
+    return {
+        "draws": len(dealt),
+        "null_95": float(np.quantile(dealt, 0.95)),
+        "p_value": (1 + as_large) / (1 + len(dealt)),
+    }
 
 
 def _partitions(similarity: Floats, resolution: float, seed: int) -> tuple[list[Ints], float]:

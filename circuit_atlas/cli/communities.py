@@ -28,6 +28,14 @@ LeastShareOption = Annotated[
 SeedOption = Annotated[
     int, typer.Option("--seed", min=0, help="First of the seeds that communities are looked for from.")
 ]
+DrawsOption = Annotated[
+    int,
+    typer.Option(
+        "--null",
+        min=0,
+        help="Compare with so many stores whose features are dealt anew: more than hubs alone would make.",
+    ),
+]
 MixturesOption = Annotated[
     bool, typer.Option("--mixtures", help="A row a circuit and community: which features they share, and share alone.")
 ]
@@ -42,6 +50,7 @@ def communities(
     resolution: ResolutionOption = 1.0,
     least_share: LeastShareOption = 0.05,
     seed: SeedOption = 0,
+    draws: DrawsOption = 0,
     mixtures: MixturesOption = False,
     form: FormatOption = None,
     output: OutputOption = None,
@@ -62,11 +71,17 @@ def communities(
     chosen = choose_format(form, output)
     with read_store(store, database) as place:
         noted = NotedStore(place)
-        found = find(noted, node_threshold, resolution=resolution, least_share=least_share, seed=seed)
+        found = find(noted, node_threshold, resolution=resolution, least_share=least_share, seed=seed, draws=draws)
     table = found.mixtures if mixtures else found.circuits
     emit([str(name) for name in table.columns], records(table), chosen, output)
     if chosen is Format.TABLE and output is None:
-        typer.echo(f"\nmodularity {found.circuits.attrs['modularity']:.4g}")
+        about = found.circuits.attrs
+        typer.echo(f"\nmodularity {about['modularity']:.4g}")
+        if draws:
+            typer.echo(
+                f"with features dealt anew, {draws} times: 95th percentile {about['null_95']:.4g}, "
+                f"p-value {about['p_value']:.3g}"
+            )
     if show_cypher:
         say_cypher(noted)
 

@@ -8,10 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from circuit_atlas.analysis import overlap_matrix
 from circuit_atlas.analysis.structure import communities, feature_families
-from circuit_atlas.cypher import Store, connect
+from circuit_atlas.analysis.structure.shuffled import deal, likeness
+from circuit_atlas.cypher import CircuitRows, Store, connect
 from circuit_atlas.errors import QueryError
 from tests.graphs import circuit, small_circuits
+from tests.queries.test_random_graphs import random_circuit
 
 FEATURES = {"a1": (1, 2), "a2": (1, 2), "b1": (3, 4), "b2": (3, 4), "m": (1, 2, 3)}
 """Features of the embedding that each circuit uses; `m` shares two with the a's and one with the b's."""
@@ -58,6 +61,60 @@ def test_a_circuit_that_mixes_communities_shares_features_with_each_alone(store:
     mixes = found.circuits.set_index("circuit")["mixes"]
     assert mixes[mixes].index.tolist() == ["m"]
     assert not communities(store, least_share=0.5).circuits["mixes"].any()
+
+
+def test_likeness_is_that_of_the_query(tmp_path: Path) -> None:
+    names = ["r1", "r2", "r3"]
+    with connect(f"ladybug:{tmp_path / 'atlas.lbug'}") as opened:
+        opened.write([circuit(name, *random_circuit(name, 25)) for name in names])
+        uses, wanted = opened.query("feature_uses"), overlap_matrix(opened, measure="weighted_jaccard")
+    of = uses["circuit"].map(names.index).to_numpy(np.int64)
+    feature = np.unique(uses["feature"].to_numpy(str), return_inverse=True)[1]
+    found = likeness(of, feature, np.abs(uses["effect"].to_numpy(float)), 3)
+    assert np.allclose(found, wanted.to_numpy(float))
+
+
+def test_dealing_keeps_how_many_features_a_circuit_and_how_many_circuits_a_feature_has() -> None:
+    random = np.random.default_rng(0)
+    pairs = sorted(
+        {(int(c), int(f)) for c, f in zip(random.integers(0, 6, 60), random.integers(0, 20, 60), strict=True)}
+    )
+    of, feature = np.array(pairs).T
+    dealt = [deal(of, feature, random) for _ in range(20)]
+    for one in dealt:
+        assert len(set(zip(of.tolist(), one.tolist(), strict=True))) == len(pairs)
+        assert sorted(one.tolist()) == sorted(feature.tolist())
+    assert len({tuple(one) for one in dealt}) == 20
+    assert deal(np.zeros(3, int), np.arange(3), random).tolist() == [0, 1, 2]
+
+
+def planted(random: np.random.Generator, *, apart: bool) -> list[CircuitRows]:
+    """Eight circuits that draw 10 of 40 features: all from the same, or two halves of them mostly from two halves."""
+    rows = []
+    for number in range(8):
+        odds = np.ones(40)
+        if apart:
+            odds[20 * (number % 2) :][:20] = 8.0
+        features = random.choice(40, 10, replace=False, p=odds / odds.sum())
+        units = [("embed", int(feature), 2, float(random.uniform(0.5, 1.5))) for feature in sorted(features)]
+        rows.append(circuit(f"c{number}", units, [(0, -1, 1.0)]))  # type: ignore[arg-type]
+    return rows
+
+
+def test_planted_communities_are_above_the_null_and_chance_is_not(tmp_path: Path) -> None:
+    values = {}
+    for apart in (True, False):
+        with connect(f"ladybug:{tmp_path / str(apart)}.lbug") as opened:
+            opened.write(planted(np.random.default_rng(1), apart=apart), one_transaction=True)
+            found = communities(opened, draws=39).circuits
+        values[apart] = found.attrs["p_value"]
+        if apart:
+            assert found.attrs["modularity"] > found.attrs["null_95"]
+            assert found.groupby("community")["circuit"].apply(set).tolist() == [
+                {"c0", "c2", "c4", "c6"}, {"c1", "c3", "c5", "c7"},
+            ]  # fmt: skip
+    assert values[True] == 1 / 40
+    assert values[False] > 0.05
 
 
 def test_circuits_that_share_nothing_are_each_alone(tmp_path: Path) -> None:

@@ -95,6 +95,7 @@ def test_communities_and_families(atlas_here: Command, store: str) -> None:
     found = atlas_here("communities", "--store", store)
     assert (found.code, found.err) == (0, "")
     assert "modularity" in found.out
+    assert "dealt anew, 3 times" in atlas_here("communities", "--null", "3", "--store", store).out
     mixtures = json.loads(atlas_here("communities", "--mixtures", "--format", "json", "--store", store).out)
     assert {row["circuit"] for row in mixtures} == {"he/object", "he/subject", "sva"}
     families = json.loads(atlas_here("families", "--format", "json", "--show-cypher", "--store", store).out)
