@@ -124,7 +124,7 @@ def communities(
         for place, name in enumerate(names)
     ]
     rows.sort(key=lambda row: row[:2])
-    dealt = shuffled_modularities(uses, names, lambda one: _partitions(one, resolution, seed)[1], draws, seed)
+    dealt = shuffled_modularities(uses, names, lambda one: best_modularity(one, resolution, seed), draws, seed)
     about = {"modularity": modularity, "resolution": resolution, "seed": seed, **_against(dealt, modularity)}
     return Communities(tabulate(CIRCUIT_COLUMNS, rows, asked, **about), mixtures)
 
@@ -139,6 +139,11 @@ def _against(dealt: Floats, modularity: float) -> dict[str, float]:
         "null_95": float(np.quantile(dealt, 0.95)),
         "p_value": (1 + as_large) / (1 + len(dealt)),
     }
+
+
+def best_modularity(similarity: Floats, resolution: float = 1.0, seed: int = 0) -> float:
+    """Return the largest modularity found of a matrix of likeness, shape [circuits, circuits]; NaN without any."""
+    return _partitions(similarity, resolution, seed)[1]
 
 
 def _partitions(similarity: Floats, resolution: float, seed: int) -> tuple[list[Ints], float]:

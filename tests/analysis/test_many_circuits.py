@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from circuit_atlas.analysis import overlap_matrix
 from circuit_atlas.analysis.structure import communities, feature_families
-from circuit_atlas.analysis.structure.shuffled import deal, likeness
+from circuit_atlas.analysis.structure.communities import best_modularity
+from circuit_atlas.analysis.structure.shuffled import deal, likeness, shuffled_modularities
 from circuit_atlas.cypher import CircuitRows, Store, connect
 from circuit_atlas.errors import QueryError
 from tests.graphs import circuit, small_circuits
@@ -115,6 +117,33 @@ def test_planted_communities_are_above_the_null_and_chance_is_not(tmp_path: Path
             ]  # fmt: skip
     assert values[True] == 1 / 40
     assert values[False] > 0.05
+
+
+def hubs_alone(random: np.random.Generator) -> pd.DataFrame:
+    """Uses of ten circuits that each draw 12 of 60 features, some much likelier than others, and nothing else."""
+    odds = 1 / np.arange(1, 61)
+    rows = [
+        (f"f{feature:03d}", "embed", -1, f"c{number}", random.uniform(0.5, 1.5))
+        for number in range(10)
+        for feature in random.choice(60, 12, replace=False, p=odds / odds.sum())
+    ]
+    return pd.DataFrame(rows, columns=["feature", "component", "layer", "circuit", "effect"])
+
+
+@pytest.mark.slow
+def test_the_null_is_as_often_reached_as_it_says() -> None:
+    names = [f"c{number}" for number in range(10)]
+    p_values = []
+    for store in range(120):
+        uses = hubs_alone(np.random.default_rng((7, store)))
+        of = np.array([names.index(name) for name in uses["circuit"]])
+        feature = np.unique(uses["feature"].to_numpy(str), return_inverse=True)[1]
+        alike = likeness(of, feature, uses["effect"].to_numpy(float), 10)
+        dealt = shuffled_modularities(uses, names, best_modularity, 19, store)
+        p_values.append((1 + (dealt >= best_modularity(alike)).sum()) / 20)
+    # A twentieth of 120 stores, within two standard deviations of a binomial; and half of them.
+    assert 0.01 <= np.mean(np.array(p_values) <= 0.05) <= 0.09
+    assert 0.4 <= np.mean(np.array(p_values) <= 0.5) <= 0.6
 
 
 def test_circuits_that_share_nothing_are_each_alone(tmp_path: Path) -> None:
