@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from circuit_atlas.analysis.result import Asked, asked_for, rows_of
 from circuit_atlas.analysis.thresholds import require_threshold
 from circuit_atlas.errors import QueryError
 
@@ -19,7 +20,20 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-_ENDS = ("id", "kind", "component", "layer", "feature_index", "position", "role", "effect", "label")
+_KEPT = (
+    "id",
+    "kind",
+    "component",
+    "layer",
+    "feature_index",
+    "position",
+    "role",
+    "effect",
+    "effect_se",
+    "label",
+    "promotes",
+    "name",
+)
 
 RELATIVE_FLOOR = 1e-6
 """Inner nodes of a smaller share of the largest absolute effect carry no flow: dividing by them blows up rounding."""
@@ -31,14 +45,15 @@ class CircuitGraph:
 
     Attributes:
         nodes: a row a node, in topological order: id, kind, component, layer, feature_index, position, role, effect
-            (units of the metric), label.
-        source: upstream place of each edge in `nodes`; edges are sorted by it.
+            and effect_se (units of the metric), label, promotes; where nodes are groups, name.
+        source: upstream place of each edge in `nodes`; edges are sorted by it, then by their target.
         target: downstream place of each edge.
         weight: weight of each edge (units of the metric).
         fraction: weight over the effect of the edge's source, the share of that effect which it transmits; 0 where the
             effect is too small to divide by.
         too_small: ids of the nodes whose effect is too small to divide by.
-        params: the parameters of the query `subgraph` that gave it.
+        least_z: effects of fewer standard errors count as too small.
+        asked: the queries that gave it, that of the edges first.
 
     """
 
@@ -48,7 +63,18 @@ class CircuitGraph:
     weight: Floats
     fraction: Floats
     too_small: tuple[str, ...]
-    params: dict[str, Any]
+    least_z: float = 0.0
+    asked: tuple[Asked, ...] = ()
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """What a result on paths says beside its rows: `least_z`, and as `left_out` the nodes that carry none."""
+        return {"least_z": self.least_z, "left_out": list(self.too_small)}
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """Circuit and thresholds, as the query of the edges was asked with them."""
+        return dict(self.asked[0].params) if self.asked else {}
 
     @property
     def goal(self) -> int:
@@ -57,47 +83,70 @@ class CircuitGraph:
         return int(places[0]) if len(places) else -1
 
     @property
+    def names(self) -> list[str]:
+        """The nodes for people, in order of their places."""
+        if "name" in self.nodes:
+            return [str(name) for name in self.nodes["name"]]
+        return [readable(node) for node in rows_of(self.nodes)]
+
+    @property
     def starts(self) -> Ints:
         """The places of the embedding's units."""
         return np.flatnonzero((self.nodes["component"] == "embed").to_numpy())
 
 
-def fetch_graph(store: Store, circuit: str, node_threshold: float, edge_threshold: float) -> CircuitGraph:
-    """Fetch the subgraph by the query `subgraph` and put it in topological order.
+def fetch_graph(
+    store: Store, circuit: str, node_threshold: float, edge_threshold: float, least_z: float = 0.0
+) -> CircuitGraph:
+    """Fetch nodes and edges of a circuit above thresholds and put them in topological order.
+
+    Args:
+        store: where the circuit is.
+        circuit: its name.
+        node_threshold: nodes of larger absolute effect only (units of the metric).
+        edge_threshold: edges of larger absolute weight only (units of the metric).
+        least_z: an effect of fewer standard errors counts as too small to divide by: where effects of several examples
+            cancel, the quotient of a weight by their mean is noise of any size.
 
     Raises:
         UnknownCircuitError: there is no such circuit.
-        QueryError: the thresholds do not fit the circuit's selection, or its edges run in a circle.
+        QueryError: least_z is negative, the thresholds do not fit the selection, or edges run in a circle.
 
     """
+    if not least_z >= 0.0:
+        raise QueryError(f"least_z is {least_z:g}; give a number of standard errors from 0 up")
     require_threshold(store, circuit, node_threshold=node_threshold, edge_threshold=edge_threshold)
-    edges = store.query("subgraph", circuit=circuit, node_threshold=node_threshold, edge_threshold=edge_threshold)
-    return graph_of(edges)
+    edges = store.query("edges", circuit=circuit, node_threshold=node_threshold, edge_threshold=edge_threshold)
+    nodes = store.query("nodes", circuit=circuit, node_threshold=node_threshold)
+    return graph_of(nodes, edges, least_z)
 
 
-def graph_of(edges: pd.DataFrame) -> CircuitGraph:
-    """Make the graph of the rows of the query `subgraph`."""
+def graph_of(nodes: pd.DataFrame, edges: pd.DataFrame, least_z: float = 0.0) -> CircuitGraph:
+    """Make the graph of the rows of the queries `nodes` and `edges`, of the nodes that an edge starts or ends at."""
     import pandas as pd
 
-    ends = [edges[[f"{side}_{name}" for name in _ENDS]].set_axis(list(_ENDS), axis=1) for side in ("source", "target")]
-    nodes = pd.concat(ends).drop_duplicates("id").sort_values("id", ignore_index=True)
+    asked = asked_for(*(table for table in (edges, nodes) if table.attrs))
+    kept = [str(name) for name in nodes.columns if name in _KEPT]
+    nodes = nodes.loc[nodes["id"].isin(pd.concat([edges["source"], edges["target"]])), kept]
+    nodes = nodes.sort_values("id", ignore_index=True)
     place = pd.Series(np.arange(len(nodes)), index=nodes["id"])
-    source = place.reindex(edges["source_id"]).to_numpy(np.int64)
-    target = place.reindex(edges["target_id"]).to_numpy(np.int64)
-    order = _topological(len(nodes), source, target, str(edges.attrs.get("params", {}).get("circuit", "")))
+    source = place.reindex(edges["source"]).to_numpy(np.int64)
+    target = place.reindex(edges["target"]).to_numpy(np.int64)
+    order = _topological(len(nodes), source, target, str(asked[0].params["circuit"] if asked else ""))
     rank = np.empty(len(order), np.int64)
     rank[order] = np.arange(len(order))
     nodes = nodes.iloc[order].reset_index(drop=True)
-    by_source = np.argsort(rank[source], kind="stable")
-    source, target = rank[source][by_source], rank[target][by_source]
-    weight = edges["weight"].to_numpy(np.float64)[by_source]
+    in_order = np.lexsort((rank[target], rank[source]))
+    source, target = rank[source][in_order], rank[target][in_order]
+    weight = edges["weight"].to_numpy(np.float64)[in_order]
     effect = nodes["effect"].to_numpy(np.float64)
     units = (nodes["kind"] != "target").to_numpy()
     floor = RELATIVE_FLOOR * float(np.abs(effect[units]).max(initial=0.0))
-    small = np.abs(effect) <= floor
+    unsure = least_z * nodes["effect_se"].fillna(0.0).to_numpy(np.float64)
+    small = (np.abs(effect) <= floor) | (np.abs(effect) < unsure)
     fraction = np.divide(weight, effect[source], out=np.zeros_like(weight), where=~small[source])
     too_small = tuple(nodes["id"][small & units])
-    return CircuitGraph(nodes, source, target, weight, fraction, too_small, dict(edges.attrs.get("params", {})))
+    return CircuitGraph(nodes, source, target, weight, fraction, too_small, least_z, asked)
 
 
 def _topological(n: int, source: Ints, target: Ints, circuit: str) -> Ints:

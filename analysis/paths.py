@@ -16,11 +16,13 @@ error unit has no such scalar (its weights are taken through a vector, not one f
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Collection
 from typing import TYPE_CHECKING, NamedTuple
 
-from circuit_atlas.analysis.graph import CircuitGraph, fetch_graph, readable
+import numpy as np
+
+from circuit_atlas.analysis.graph import CircuitGraph, Floats, Ints, fetch_graph
+from circuit_atlas.analysis.result import METRIC, Column, tabulate
 from circuit_atlas.errors import QueryError
 
 if TYPE_CHECKING:
@@ -29,22 +31,17 @@ if TYPE_CHECKING:
     from circuit_atlas.cypher.store import Store
 
 COLUMNS = {
-    "rank": ("integer", "", "1 for the strongest"),
-    "strength": ("float", "units of the metric", "product of weights over effects of inner nodes, signed"),
-    "approximate": ("boolean", "", "whether it passes through an error unit"),
-    "n_edges": ("integer", "", "edges on the path"),
-    "path": ("string", "", "its nodes for people, embedding first"),
-    "nodes": ("list of strings", "", "keys of its circuit nodes, embedding first"),
+    "rank": Column("integer", "", "1 for the strongest"),
+    "strength": Column("float", METRIC, "product of weights over effects of inner nodes, signed"),
+    "approximate": Column("boolean", "", "whether it passes through an error unit"),
+    "n_edges": Column("integer", "", "edges on the path"),
+    "path": Column("string", "", "its nodes for people, embedding first"),
+    "nodes": Column("list of strings", "", "keys of its circuit nodes, embedding first"),
 }
 """Type, unit and meaning of each column."""
 
-
-class Way(NamedTuple):
-    """One way from a node to the target: signed strength, the next node and which of that node's ways follows."""
-
-    strength: float
-    next: int
-    which: int
+MOST_PATHS = 10_000
+"""Most paths that may be asked for: each node keeps as many ways to the target."""
 
 
 def strongest_paths(
@@ -54,6 +51,7 @@ def strongest_paths(
     node_threshold: float = 0.0,
     edge_threshold: float = 0.0,
     *,
+    least_z: float = 0.0,
     through_errors: bool = True,
 ) -> pd.DataFrame:
     """Find the k strongest paths from the embedding to the target, by absolute strength.
@@ -64,6 +62,7 @@ def strongest_paths(
         k: at most so many paths.
         node_threshold: nodes of larger absolute effect only (units of the metric).
         edge_threshold: edges of larger absolute weight only (units of the metric).
+        least_z: inner nodes whose effect is fewer standard errors from zero carry nothing.
         through_errors: whether paths may pass through error units, where strength is only approximate.
 
     Returns:
@@ -71,65 +70,98 @@ def strongest_paths(
 
     Raises:
         UnknownCircuitError: there is no such circuit.
-        QueryError: k is below 1, or the thresholds do not fit the circuit's selection.
+        QueryError: k is below 1 or above `MOST_PATHS`, or the thresholds do not fit the circuit's selection.
 
     """
-    if k < 1:
-        raise QueryError(f"k is {k}; ask for at least 1 path")
-    graph = fetch_graph(store, circuit, node_threshold, edge_threshold)
+    require_count(k, "paths")
+    graph = fetch_graph(store, circuit, node_threshold, edge_threshold, least_z)
     kinds = graph.nodes["kind"].tolist()
     closed = set() if through_errors else {place for place, kind in enumerate(kinds) if kind == "error"}
-    return _table(graph, best_paths(graph, k, closed))
+    return path_table(graph, best_paths(graph, k, closed))
+
+
+def require_count(k: int, what: str) -> None:
+    """Refuse to look for none, or for more than `MOST_PATHS`.
+
+    Raises:
+        QueryError: k is out of range.
+
+    """
+    if not 1 <= k <= MOST_PATHS:
+        raise QueryError(f"k is {k}; ask for 1 to {MOST_PATHS} {what}")
 
 
 def best_paths(graph: CircuitGraph, k: int, closed: Collection[int] = ()) -> list[tuple[float, list[int]]]:
-    """Return the k strongest paths as (signed strength, places of nodes), strongest first; ties by the nodes' keys.
+    """Return the k strongest paths as (signed strength, places of nodes), strongest first; ties by the nodes' places.
 
     No path goes on from a place that is `closed`; one may start there.
     """
     if graph.goal < 0:
         return []
     ways = _ways(graph, k, closed)
-    starts = set(graph.starts.tolist())
-    first = (
-        (float(w) * way.strength, int(u), int(d), which)
-        for u, d, w in zip(graph.source, graph.target, graph.weight, strict=True)
-        if int(u) in starts
-        for which, way in enumerate(ways[d])
-    )
-    # Zero strengths are no paths: an edge of weight zero or a node too small to divide by cuts them.
-    strongest = heapq.nsmallest(k, (f for f in first if f[0] != 0.0), key=lambda f: (-abs(f[0]), f[1:]))
-    return [(strength, [u, *_follow(ways, d, which)]) for strength, u, d, which in strongest]
+    first = np.flatnonzero(np.isin(graph.source, graph.starts))
+    strength = (graph.weight[first, None] * ways.strength[graph.target[first]]).ravel()
+    found = []
+    for place in strongest(strength, k):
+        edge, which = first[place // k], int(place % k)
+        path = [int(graph.source[edge]), *_follow(ways, int(graph.target[edge]), which)]
+        found.append((float(strength[place]), path))
+    return found
 
 
-def _ways(graph: CircuitGraph, k: int, closed: Collection[int]) -> list[list[Way]]:
-    """For each node its k strongest ways to the target, strongest first; edges are sorted by source, so go back."""
-    ways: list[list[Way]] = [[] for _ in range(len(graph.nodes))]
-    ways[graph.goal] = [Way(1.0, -1, 0)]
-    found: list[Way] = []
-    for edge in range(len(graph.source) - 1, -1, -1):
-        u, d, t = int(graph.source[edge]), int(graph.target[edge]), float(graph.fraction[edge])
-        found += [Way(t * way.strength, d, which) for which, way in enumerate(ways[d]) if t * way.strength != 0.0]
-        if edge == 0 or graph.source[edge - 1] != u:
-            if u not in closed:
-                ways[u] = heapq.nsmallest(k, found, key=lambda way: (-abs(way.strength), way.next, way.which))
-            found = []
+def strongest(strength: Floats, k: int) -> Ints:
+    """Return the places of the k largest absolute values that are not zero, largest first; ties in their order."""
+    size = np.abs(strength)
+    if len(size) > k:
+        least = np.partition(size, len(size) - k)[len(size) - k]
+        places = np.flatnonzero((size >= least) & (size > 0.0))
+    else:
+        places = np.flatnonzero(size)
+    return places[np.argsort(-size[places], kind="stable")][:k]
+
+
+class _Ways(NamedTuple):
+    """For each node its k strongest ways to the target, strongest first, each array of shape [nodes, k].
+
+    A way has a signed strength (0 where there is none), the next node, and which of that node's ways follows.
+    """
+
+    strength: Floats
+    next: Ints
+    which: Ints
+
+
+def _ways(graph: CircuitGraph, k: int, closed: Collection[int]) -> _Ways:
+    """Find every node's ways, from the target backwards: an edge leads to a later place."""
+    n = len(graph.nodes)
+    ways = _Ways(np.zeros((n, k)), np.full((n, k), -1), np.zeros((n, k), np.int64))
+    ways.strength[graph.goal, 0] = 1.0
+    ends = np.searchsorted(graph.source, np.arange(n + 1))
+    for u in range(n - 1, -1, -1):
+        edges = slice(ends[u], ends[u + 1])
+        if edges.start == edges.stop or u in closed:
+            continue
+        after = graph.target[edges]
+        strength = (graph.fraction[edges, None] * ways.strength[after]).ravel()
+        places = strongest(strength, k)
+        ways.strength[u, : len(places)] = strength[places]
+        ways.next[u, : len(places)] = after[places // k]
+        ways.which[u, : len(places)] = places % k
     return ways
 
 
-def _follow(ways: list[list[Way]], node: int, which: int) -> list[int]:
+def _follow(ways: _Ways, node: int, which: int) -> list[int]:
     path = [node]
-    while ways[node][which].next >= 0:
-        node, which = ways[node][which].next, ways[node][which].which
+    while ways.next[node, which] >= 0:
+        node, which = int(ways.next[node, which]), int(ways.which[node, which])
         path.append(node)
     return path
 
 
-def _table(graph: CircuitGraph, paths: list[tuple[float, list[int]]]) -> pd.DataFrame:
-    import pandas as pd
-
-    names = [readable(node) for node in graph.nodes.itertuples()]
-    ids, kinds = graph.nodes["id"].tolist(), graph.nodes["kind"].tolist()
+def path_table(graph: CircuitGraph, paths: list[tuple[float, list[int]]]) -> pd.DataFrame:
+    """Tabulate paths as `best_paths` gives them; columns as in `COLUMNS`."""
+    names, kinds = graph.names, graph.nodes["kind"].tolist()
+    ids = graph.nodes["id"].tolist()
     rows = [
         (
             rank,
@@ -141,14 +173,4 @@ def _table(graph: CircuitGraph, paths: list[tuple[float, list[int]]]) -> pd.Data
         )
         for rank, (strength, path) in enumerate(paths, start=1)
     ]
-    table = pd.DataFrame(rows, columns=list(COLUMNS)).astype(
-        {"rank": "int64", "strength": "float64", "approximate": "bool", "n_edges": "int64"}
-    )
-    table.attrs = {
-        "query": "subgraph",
-        "params": graph.params,
-        "units": {name: unit for name, (_, unit, _) in COLUMNS.items() if unit},
-        "descriptions": {name: text for name, (_, _, text) in COLUMNS.items()},
-        "left_out": list(graph.too_small),
-    }
-    return table
+    return tabulate(COLUMNS, rows, graph.asked, **graph.about)

@@ -83,7 +83,11 @@ def _queries(engine: str, store: Store, circuits: Sequence[CircuitRows]) -> Iter
         params = _params(name, circuits)
         cold = _seconds(lambda: store.query(name, **params))  # noqa: B023
         warm = statistics.median(_seconds(lambda: store.query(name, **params)) for _ in range(WARM))  # noqa: B023
-        limit = {"overlap_all_nodes": limits.all_nodes, "overlap_all_edges": limits.all_edges}.get(name, limits.query)
+        limit = {
+            "overlap_all_nodes": limits.all_nodes,
+            "overlap_all_edges": limits.all_edges,
+            "feature_uses": limits.all_nodes,  # every feature of every circuit
+        }.get(name, limits.query)
         yield at_most(f"{engine}: {name}, warm", warm, "s", limit)
         yield at_most(f"{engine}: {name}, cold", cold, "s", limit + COLD)
 

@@ -6,6 +6,7 @@ import typer
 
 from circuit_atlas.cli.check import check
 from circuit_atlas.cli.circuits import circuits
+from circuit_atlas.cli.communities import communities, families
 from circuit_atlas.cli.compare import compare
 from circuit_atlas.cli.copy import copy
 from circuit_atlas.cli.dashboard import dashboard
@@ -16,6 +17,7 @@ from circuit_atlas.cli.models import models
 from circuit_atlas.cli.options import RootStoreOption, VersionOption
 from circuit_atlas.cli.query import query
 from circuit_atlas.cli.show import show
+from circuit_atlas.cli.structure import structure
 
 # Plain help: the same on a terminal, in a pipe and in the docs; and rich's traceback would hide our one line.
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
@@ -37,5 +39,9 @@ def root(context: typer.Context, store: RootStoreOption = None, version: Version
     context.obj = store
 
 
-for command in (demo, models, discover, circuits, show, query, compare, copy, delete, check, dashboard):
+COMMANDS = (
+    *(demo, models, discover, circuits, show, structure, query, compare, communities, families),
+    *(copy, delete, check, dashboard),
+)
+for command in COMMANDS:
     app.command()(command)

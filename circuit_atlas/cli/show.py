@@ -28,6 +28,10 @@ MEASURED = (
 )  # fmt: skip
 
 
+LEAST_Z = 2.0
+"""Paths through effects that cannot be told from zero are noise of any size: see `analysis.graph.fetch_graph`."""
+
+
 def show(
     circuit: CircuitArgument,
     limit: LimitOption = 10,
@@ -93,6 +97,9 @@ def _features(store: Store, circuit: str, limit: int) -> None:
 def _paths(store: Store, circuit: str, limit: int) -> None:
     from circuit_atlas.analysis import strongest_paths
 
-    table = strongest_paths(store, circuit, k=limit, through_errors=False)
-    typer.echo("\nstrongest paths of features to the metric (strength in its units)")
+    table = strongest_paths(store, circuit, k=limit, through_errors=False, least_z=LEAST_Z)
+    typer.echo(
+        "\nstrongest paths of features to the metric (strength in its units), through no node whose effect is less\n"
+        f"than {LEAST_Z:g} standard errors from zero"
+    )
     print_frame(table, ("strength", "path"))

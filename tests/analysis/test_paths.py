@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from circuit_atlas.analysis import bottlenecks, strongest_paths
-from circuit_atlas.analysis.bottlenecks import flow_through
+from circuit_atlas.analysis.flow import flow_of
 from circuit_atlas.analysis.graph import CircuitGraph, graph_of
 from circuit_atlas.analysis.paths import best_paths
 from circuit_atlas.cypher import Store, connect
@@ -25,26 +25,20 @@ Path_ = tuple[str, ...]
 Row = tuple[str, str, float]
 
 
-def edge_table(rows: list[Row], effects: dict[str, float]) -> pd.DataFrame:
-    """Rows as the query `subgraph` gives them; a name's first letter says what it is: e, n, x (an error) or t."""
+def made_graph(rows: list[Row], effects: dict[str, float]) -> CircuitGraph:
+    """The graph of made-up rows; a name's first letter says what it is: e, n, x (an error) or t."""
     kinds = {"e": "feature", "n": "feature", "x": "error", "t": "target"}
-    columns: dict[str, list[object]] = {"weight": [w for *_, w in rows]}
-    for side, place in (("source", 0), ("target", 1)):
-        names = [str(row[place]) for row in rows]
-        columns |= {
-            f"{side}_id": list(names),
-            f"{side}_kind": [kinds[name[0]] for name in names],
-            f"{side}_component": [
-                "embed" if name[0] == "e" else "target" if name[0] == "t" else "mlp" for name in names
-            ],
-            f"{side}_layer": [0] * len(names),
-            f"{side}_feature_index": [0] * len(names),
-            f"{side}_position": [0] * len(names),
-            f"{side}_role": [None] * len(names),
-            f"{side}_effect": [effects[name] for name in names],
-            f"{side}_label": [None] * len(names),
-        }
-    return pd.DataFrame(columns)
+    components = {"e": "embed", "t": "target"}
+    columns: dict[str, list[object]] = {
+        "id": list(effects),
+        "kind": [kinds[name[0]] for name in effects],
+        "component": [components.get(name[0], "mlp") for name in effects],
+        "effect": list(effects.values()),
+    }
+    columns |= {name: [0] * len(effects) for name in ("layer", "feature_index", "position")}
+    columns |= {name: [None] * len(effects) for name in ("role", "effect_se", "label", "promotes")}
+    edges = pd.DataFrame(rows, columns=["source", "target", "weight"])
+    return graph_of(pd.DataFrame(columns), edges)
 
 
 def every_path(rows: list[Row], effects: dict[str, float]) -> dict[Path_, float]:
@@ -90,7 +84,7 @@ def names(graph: CircuitGraph, path: list[int]) -> Path_:
 @given(graphs(), st.integers(1, 12))
 def test_the_k_strongest_paths_are_those_of_enumeration(made: tuple[list[Row], dict[str, float]], k: int) -> None:
     rows, effects = made
-    graph = graph_of(edge_table(rows, effects))
+    graph = made_graph(rows, effects)
     wanted = every_path(rows, effects)
     found = best_paths(graph, k)
     assert len(found) == min(k, len(wanted))
@@ -103,16 +97,21 @@ def test_the_k_strongest_paths_are_those_of_enumeration(made: tuple[list[Row], d
 
 @settings(max_examples=150, deadline=None)
 @given(graphs())
-def test_the_flow_through_a_node_is_what_its_removal_cuts(made: tuple[list[Row], dict[str, float]]) -> None:
+def test_the_flow_through_a_node_and_along_an_edge_is_what_its_removal_cuts(
+    made: tuple[list[Row], dict[str, float]],
+) -> None:
     rows, effects = made
-    graph = graph_of(edge_table(rows, effects))
-    through, total = flow_through(graph)
+    graph = made_graph(rows, effects)
+    found = flow_of(graph)
     everything = every_path(rows, effects)
-    assert total == pytest.approx(flow(everything))
+    assert found.total == pytest.approx(flow(everything))
     for place, node in enumerate(graph.nodes["id"]):
-        if node != "t":
-            without = every_path([row for row in rows if node not in row[:2]], effects)
-            assert through[place] == pytest.approx(flow(everything) - flow(without), abs=1e-9)
+        without = every_path([row for row in rows if node not in row[:2]], effects)
+        assert found.nodes[place] == pytest.approx(flow(everything) - flow(without), abs=1e-9)
+    for edge, ends in enumerate(zip(graph.source, graph.target, strict=True)):
+        cut = tuple(graph.nodes["id"].iloc[list(ends)])
+        without = every_path([row for row in rows if row[:2] != cut], effects)
+        assert found.edges[edge] == pytest.approx(flow(everything) - flow(without), abs=1e-9)
 
 
 def flow(paths: dict[Path_, float]) -> np.ndarray:
@@ -122,7 +121,7 @@ def flow(paths: dict[Path_, float]) -> np.ndarray:
 
 def test_a_node_too_small_to_divide_by_carries_nothing_and_is_named() -> None:
     rows: list[Row] = [("e0", "n0", 1.0), ("n0", "t", 1.0), ("e0", "n1", 1.0), ("n1", "t", 0.5)]
-    graph = graph_of(edge_table(rows, {"e0": 1.0, "n0": 1e-9, "n1": 0.5, "t": 0.0}))
+    graph = made_graph(rows, {"e0": 1.0, "n0": 1e-9, "n1": 0.5, "t": 0.0})
     assert graph.too_small == ("n0",)
     assert [(strength, names(graph, path)) for strength, path in best_paths(graph, 5)] == [(1.0, ("e0", "n1", "t"))]
 
@@ -130,7 +129,7 @@ def test_a_node_too_small_to_divide_by_carries_nothing_and_is_named() -> None:
 def test_edges_in_a_circle_are_refused() -> None:
     rows: list[Row] = [("e0", "n0", 1.0), ("n0", "n1", 1.0), ("n1", "n0", 1.0), ("n1", "t", 1.0)]
     with pytest.raises(QueryError, match="run in a circle"):
-        graph_of(edge_table(rows, {"e0": 1.0, "n0": 1.0, "n1": 1.0, "t": 0.0}))
+        made_graph(rows, {"e0": 1.0, "n0": 1.0, "n1": 1.0, "t": 0.0})
 
 
 @pytest.fixture(scope="module")
@@ -152,7 +151,7 @@ def test_paths_of_a_stored_circuit(store: Store) -> None:
     assert table["strength"].tolist() == pytest.approx([0.36, 0.24, -0.04])
     assert table["approximate"].tolist() == [False, False, True]
     assert table["nodes"].iloc[0][-1] == "toy/circuit/he%2Fsubject/target/*"
-    assert table.attrs["query"] == "subgraph"
+    assert table.attrs["query"] == "edges"
     assert table.attrs["params"] == {"circuit": "he/subject", "node_threshold": 0.0, "edge_threshold": 0.0}
     assert table.attrs["units"] == {"strength": "units of the metric"}
     assert strongest_paths(store, "he/subject", k=1)["strength"].tolist() == pytest.approx([0.36])
@@ -188,7 +187,7 @@ def test_bottlenecks_of_a_stored_circuit(store: Store) -> None:
 
 
 def test_wrong_arguments_are_refused_in_one_line(store: Store) -> None:
-    with pytest.raises(QueryError, match="at least 1 path"):
+    with pytest.raises(QueryError, match="ask for 1 to 10000 paths"):
         strongest_paths(store, "he/subject", k=0)
     with pytest.raises(QueryError, match="at least 1 node"):
         bottlenecks(store, "he/subject", limit=0)

@@ -124,9 +124,50 @@ ERRORS = [
         [("mlp", 7, 2, "resid", 3, 0.5, 0.25), ("mlp", 7, 3, "resid", 3, -0.125, 0.25)],
         circuit="pool",
     ),
+    case(
+        "fed_by_errors",
+        "error_component error_layer error_position target_kind target_layer weight error_effect",
+        [("resid", 1, 3, "target", 2, 0.75, 0.75)],
+        circuit="he/subject",
+    ),
+    case(
+        "error_exchange",
+        "error_component error_layer direction component layer kind n_edges weight absolute_weight",
+        [
+            ("resid", 1, "fed by", "mlp", 0, "feature", 2, 0.375, 0.625),
+            ("resid", 1, "feeds", "target", 2, "target", 1, 0.25, 0.25),
+        ],
+        circuit="pool",
+    ),
 ]
 
 FEATURES = [
+    case(
+        "suppressors",
+        "feature component layer position role effect effects top_tokens promotes",
+        [
+            (MLP_7, "mlp", 0, 3, "verb", -1.0, [-0.5, -1.5], ["mlp_0-token-7", "she"], ["her"]),
+            (EMBED_1, "embed", -1, 2, "subject", -0.75, [-0.375, -1.125], ["embed-token-1", "she"], ["her"]),
+        ],
+        circuit="pool",
+    ),
+    case("suppressors", "feature effect", [(MLP_7, -1.0)], circuit="pool", node_threshold=0.8, first_token="drop"),
+    case(
+        "feature_uses",
+        "feature component circuit effect",
+        [
+            (EMBED_1, "embed", "he/object", 0.25),
+            (EMBED_1, "embed", "he/subject", 0.5),
+            (EMBED_1, "embed", "pool", -0.25),
+            (EMBED_5, "embed", "sva", 1.0),
+            (MLP_7, "mlp", "he/object", 1.5),
+            (MLP_7, "mlp", "he/subject", -1.0),
+            (MLP_7, "mlp", "sva", 0.5),
+            (MLP_8, "mlp", "he/subject", 0.25),
+            (RESID_3, "resid", "he/subject", 2.0),
+            (RESID_4, "resid", "he/object", 1.0),
+        ],
+    ),
     case(
         "hubs",
         "feature n_circuits n_tasks n_positive mean_absolute_effect largest_absolute_effect",
