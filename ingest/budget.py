@@ -86,8 +86,9 @@ class Budget:
 
     def cotangents(self, model: LanguageModel, examples: int, length: int, numbers: int) -> int:
         """How many products of cotangents run at once, each over `examples` sequences."""
-        one = 3 * examples * cost(model, length).largest
-        return max(1, min(numbers // (examples * length * model.d_model), self.work // 2 // max(1, one)))
+        run = cost(model, length)
+        left, one = self.work - examples * run.kept, 4 * examples * run.largest
+        return max(1, min(numbers // (examples * length * model.d_model), left // max(1, one)))
 
 
 def cost(model: LanguageModel, length: int) -> Cost:
@@ -107,7 +108,7 @@ def _measured(model: LanguageModel, length: int) -> Cost:
         storage = tensor.untyped_storage()
         if storage.data_ptr() not in weights:
             kept[storage.data_ptr()] = storage.nbytes()
-        return tensor
+        return tensor.detach()  # an output that its own node saved would keep both alive for ever
 
     tokens = torch.zeros(1, length, dtype=torch.long, device=model.device)
     leaf = torch.zeros(1, device=model.device, requires_grad=True)

@@ -90,7 +90,7 @@ class LanguageModel:
         if last:
             hooks.append(("unembed.hook_in", _last_position))
         with self._only(start), self._selected(tokens_read):
-            logits: Tensor = self.bridge.run_with_hooks(tokens, return_type="logits", fwd_hooks=hooks)
+            logits: Tensor = self._run(tokens, return_type="logits", fwd_hooks=hooks)
         return logits.float()
 
     def run_from(
@@ -115,6 +115,19 @@ class LanguageModel:
             start = Start(site.layer, around.entry)
         return self.run(tokens, {site: lambda _: x}, start=start, last=last, tokens_read=tokens_read)
 
+    def _run(self, tokens: Tensor, **settings: Any) -> Tensor:
+        """Run the bridge, and let go of the attention patterns that it keeps, with all that made them."""
+        try:
+            found: Tensor = self.bridge.run_with_hooks(tokens, **settings)
+        finally:
+            for module in self._keeping:
+                module._pattern = None
+        return found
+
+    @cached_property
+    def _keeping(self) -> list[Any]:
+        return [module for module in self.bridge.modules() if hasattr(module, "_pattern")]
+
     def run_to(
         self, tokens: Int[Tensor, "batch pos"], site: Site, replace: Mapping[Site, Replace] | None = None
     ) -> Float[Tensor, "batch pos d"]:
@@ -128,7 +141,7 @@ class LanguageModel:
 
         hooks = [(at.hook_name, _hook(function)) for at, function in {**(replace or {}), site: keep}.items()]
         with self._only(None, site.layer if self.can_skip else None):
-            self.bridge.run_with_hooks(
+            self._run(
                 tokens, return_type="logits", fwd_hooks=[*hooks, ("unembed.hook_in", _last_position)]
             )
         return found[0]
@@ -238,7 +251,7 @@ class LanguageModel:
 
         hooks = [(name, keep(name)) for name in hook_names]
         with torch.no_grad():
-            self.bridge.run_with_hooks(
+            self._run(
                 tokens, return_type="logits", fwd_hooks=[*hooks, ("unembed.hook_in", _last_position)]
             )
         return found
