@@ -141,9 +141,7 @@ class LanguageModel:
 
         hooks = [(at.hook_name, _hook(function)) for at, function in {**(replace or {}), site: keep}.items()]
         with self._only(None, site.layer if self.can_skip else None):
-            self._run(
-                tokens, return_type="logits", fwd_hooks=[*hooks, ("unembed.hook_in", _last_position)]
-            )
+            self._run(tokens, return_type="logits", fwd_hooks=[*hooks, ("unembed.hook_in", _last_position)])
         return found[0]
 
     @contextlib.contextmanager
@@ -251,9 +249,7 @@ class LanguageModel:
 
         hooks = [(name, keep(name)) for name in hook_names]
         with torch.no_grad():
-            self._run(
-                tokens, return_type="logits", fwd_hooks=[*hooks, ("unembed.hook_in", _last_position)]
-            )
+            self._run(tokens, return_type="logits", fwd_hooks=[*hooks, ("unembed.hook_in", _last_position)])
         return found
 
     def width_at(self, site: Site) -> int:
