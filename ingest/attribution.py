@@ -13,6 +13,7 @@ from circuit_atlas.errors import AttributionError
 from circuit_atlas.ingest.batches import Batch
 from circuit_atlas.ingest.evaluation import evaluate
 from circuit_atlas.ingest.node_effects import UnitEffects
+from circuit_atlas.ingest.resume import FinishedBatches
 from circuit_atlas.ingest.settings import DiscoverSettings
 from circuit_atlas.ingest.sites import Site
 from circuit_atlas.ingest.states import Fixed, States, by_input
@@ -44,15 +45,18 @@ def attribute_nodes(
     settings: DiscoverSettings,
     reporter: Reporter,
     fixed: Fixed = by_input,
+    finished: FinishedBatches | None = None,
 ) -> NodeAttribution:
-    """Compute node effects of every batch; `fixed` says what units are set to where that is no input's value.
+    """Compute node effects of every batch that is not `finished` already.
+
+    `fixed` says what units are set to where that is no input's value.
 
     Raises:
         AttributionError: an effect is not finite, or all effects are zero.
 
     """
     parts: dict[Site, list[UnitEffects]] = {site: [] for site in subject.dictionaries}
-    states = States(subject, batches, settings, fixed)
+    states = States(subject, batches, settings, fixed, finished)
     clean, patch = _Scatter(batches), _Scatter(batches)
     with reporter.task("node effects", sum(len(b.clean) for b in batches)) as advance:
         for batch in batches:

@@ -84,6 +84,10 @@ class Budget:
         """How many examples of `length` tokens make a batch: at most those wanted, and half of what could run."""
         return max(1, min(wanted, (self.rows(model, length) + 1) // 2))
 
+    def is_large(self, model: LanguageModel, examples: int, length: int) -> bool:
+        """Whether one run of a batch takes so much that what it frees had better be given back at once."""
+        return 4 * examples * cost(model, length).kept > self.work
+
     def cotangents(self, model: LanguageModel, examples: int, length: int, numbers: int) -> int:
         """How many products of cotangents run at once, each over `examples` sequences."""
         run = cost(model, length)

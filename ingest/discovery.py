@@ -15,6 +15,7 @@ import torch
 from circuit_atlas.cypher.conflicts import refuse_changed_guards, refuse_taken_names
 from circuit_atlas.cypher.rows import CircuitRows
 from circuit_atlas.cypher.store import Store
+from circuit_atlas.errors import AttributionError
 from circuit_atlas.ingest.accuracy import accuracy
 from circuit_atlas.ingest.active import active_features, mean_units_active
 from circuit_atlas.ingest.attribution import NodeAttribution, attribute_nodes
@@ -28,6 +29,7 @@ from circuit_atlas.ingest.graph_rows import Findings, choose_edge_floor, to_rows
 from circuit_atlas.ingest.identity import Identity, identify
 from circuit_atlas.ingest.measurement import Circuit, measure
 from circuit_atlas.ingest.preparation import Loaded, Work, load, prepare
+from circuit_atlas.ingest.resume import FinishedBatches
 from circuit_atlas.ingest.selection import Shape, SiteNodes, choose_nodes, taking_part
 from circuit_atlas.ingest.settings import DiscoverSettings
 from circuit_atlas.ingest.site_checks import check_sites, warnings
@@ -82,10 +84,12 @@ def discover(
     identity = identify(settings, work.subject, loaded.suite.name, work.data)
     if store is not None:
         _refuse_conflicts(store, identity)
-    found = _find(settings, work, loaded.suite.name, identity, reporter)
+    finished = FinishedBatches.of_run(identity.circuit_id, reporter)
+    found = _find_in_memory(settings, work, loaded.suite.name, identity, reporter, finished)
     rows = to_rows(found)
     if store is not None:
         store.write([rows])
+    finished.drop()
     return DiscoveredCircuit(found.circuit["name"], rows, _summary(found, rows, time.perf_counter() - start))
 
 
@@ -100,12 +104,49 @@ def _refuse_conflicts(store: Store, identity: Identity) -> None:
     refuse_taken_names(store.rows, [(identity.name, identity.circuit_id)])
 
 
-def _find(settings: DiscoverSettings, work: Work, suite: str, identity: Identity, reporter: Reporter) -> Findings:
+def _find_in_memory(
+    settings: DiscoverSettings,
+    work: Work,
+    suite: str,
+    identity: Identity,
+    reporter: Reporter,
+    finished: FinishedBatches,
+) -> Findings:
+    """Find the circuit with batches as small as the device's memory asks for.
+
+    Raises:
+        AttributionError: not even one example fits.
+
+    """
+    told = False
+    while True:
+        try:
+            return _find(settings, work, suite, identity, reporter, finished)
+        except torch.OutOfMemoryError as error:
+            if work.batch_size == 1:
+                raise AttributionError(
+                    f"{work.subject.model.device} is out of memory with one example at a time: shorten the prompts, "
+                    "free memory on it, or take another device"
+                ) from error
+        work = work.halved()
+        if not told:
+            reporter.note("out of memory: going on with smaller batches; set batch_size or memory to avoid this")
+            told = True
+
+
+def _find(
+    settings: DiscoverSettings,
+    work: Work,
+    suite: str,
+    identity: Identity,
+    reporter: Reporter,
+    finished: FinishedBatches,
+) -> Findings:
     subject, data, keep = work.subject, work.data, settings.positions == "keep"
     dictionaries, metric = subject.dictionaries, subject.metric
     widths = {site: dictionary.d_sae for site, dictionary in dictionaries.items()}
     train = work.batches(data.train)
-    attribution = attribute_nodes(subject, train, settings, reporter, _fixed(settings, subject, train))
+    attribution = attribute_nodes(subject, train, settings, reporter, _fixed(settings, subject, train), finished)
     effects, shape = attribution.effects, Shape(_items(train), max(len(e.clean) for e in data.train))
     nodes, node_floor = choose_nodes(
         effects, widths, shape, keep=keep, floor=settings.node_floor, most=settings.max_nodes
@@ -114,7 +155,7 @@ def _find(settings: DiscoverSettings, work: Work, suite: str, identity: Identity
     if settings.selection == "per-example":
         parts = taking_part(effects, nodes, widths, shape, node_floor, keep=keep)
     units = {site: chosen.units for site, chosen in nodes.items()}
-    edges = attribute_edges(subject, train, attribution.states, units, parts, settings, reporter)
+    edges = attribute_edges(subject, train, attribution.states, units, parts, settings, reporter, finished)
     edge_floor = choose_edge_floor(edges, settings.edge_floor, settings.max_edges)
     facts = Facts(
         ablation=_ablation(settings, data),

@@ -13,6 +13,7 @@ from circuit_atlas.ingest.cotangents import ActiveAt, ActiveRows, UnitRows, Unit
 from circuit_atlas.ingest.edge_weights import EdgeInputs, cut_graph, edge_weights
 from circuit_atlas.ingest.moments import ItemMoments
 from circuit_atlas.ingest.node_effects import path_points
+from circuit_atlas.ingest.resume import FinishedBatches
 from circuit_atlas.ingest.settings import DiscoverSettings
 from circuit_atlas.ingest.sites import Site
 from circuit_atlas.ingest.states import BatchState
@@ -39,11 +40,12 @@ def attribute_edges(
     takes_part: Mapping[Site, Tensor] | None,
     settings: DiscoverSettings,
     reporter: Reporter,
+    finished: FinishedBatches | None = None,
 ) -> dict[tuple[Site, Site | None], PairWeights]:
     """Weights of all direct edges among the units, and to the target (None), averaged over examples.
 
-    `takes_part` (selection per example) says at which examples and positions, [example, pos, unit], a unit counts as a
-    downstream end.
+    Batches that are `finished` already are not run again. `takes_part` (selection per example) says at which examples
+    and positions, [example, pos, unit], a unit counts as a downstream end.
 
     Raises:
         AttributionError: a weight is not finite.
@@ -51,18 +53,41 @@ def attribute_edges(
     """
     moments: dict[tuple[Site, Site | None], ItemMoments] = {}
     rows = {site: UnitRows.of(subject.dictionaries[site], some) for site, some in units.items()}
-    points, shares = _jacobian_points(settings)
+    pairs = {_name(up, down): (up, down) for down in [*units, None] for up in units}
+    finished = finished or FinishedBatches()
     with reporter.task("edge weights", sum(len(b.clean) for b in batches)) as advance:
-        for batch, state in zip(batches, states, strict=True):
-            downstream = units if takes_part is None else _parts(units, takes_part, batch)
-            total: dict[tuple[Site, Site | None], Tensor] = {}
-            for point, share in zip(points, shares, strict=True):
-                for up, down, weights in _weights_at(subject, batch, state, point, downstream, units, rows):
-                    total[up, down] = total.get((up, down), 0.0) + share * weights
-            for pair, weights in total.items():
-                moments.setdefault(pair, ItemMoments()).add(weights, batch.items)
+        for index, batch in enumerate(batches):
+            total = finished.find("edges", batch)
+            if total is None:
+                downstream = units if takes_part is None else _parts(units, takes_part, batch)
+                total = _batch_weights(subject, batch, states[index], downstream, units, rows, settings)
+                finished.keep("edges", batch, total)
+            for name, weights in total.items():
+                moments.setdefault(pairs[name], ItemMoments()).add(weights, batch.items)
             advance(len(batch.clean))
     return {pair: PairWeights(gathered.mean(), gathered.standard_error()) for pair, gathered in moments.items()}
+
+
+def _name(up: Site, down: Site | None) -> str:
+    return f"{up.name} {'target' if down is None else down.name}"
+
+
+def _batch_weights(
+    subject: Subject,
+    batch: Batch,
+    state: BatchState,
+    downstream: Mapping[Site, Units],
+    upstream: Mapping[Site, Units],
+    rows: Mapping[Site, UnitRows],
+    settings: DiscoverSettings,
+) -> dict[str, Tensor]:
+    """Weights [batch, down, up] of each pair of sites, by name, over the points that the Jacobian is taken at."""
+    total: dict[str, Tensor] = {}
+    for point, share in zip(*_jacobian_points(settings), strict=True):
+        for up, down, weights in _weights_at(subject, batch, state, point, downstream, upstream, rows):
+            name = _name(up, down)
+            total[name] = total.get(name, 0.0) + share * weights
+    return total
 
 
 def _jacobian_points(settings: DiscoverSettings) -> tuple[list[float], list[float]]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -109,6 +110,8 @@ class FunctionMetric(NotLinear):
         """
         try:
             found: Tensor = self.function(output, batch)
+        except torch.OutOfMemoryError:
+            raise  # smaller batches are tried
         except Exception as error:  # whatever a user's function raises, its name and reason are what helps
             raise SettingsError(f"the metric {self.name} raises {type(error).__name__}: {error}") from error
         return found

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import torch
@@ -57,12 +57,13 @@ class UnitEffects:
     clean: Float[Tensor, " row"]
     patch: Float[Tensor, " row"]
 
-    @staticmethod
-    def join(parts: Iterable[UnitEffects]) -> UnitEffects:
+    COLUMNS: ClassVar = ("example", "position", "unit", "effect", "clean", "patch")
+
+    @classmethod
+    def join(cls, parts: Iterable[UnitEffects]) -> UnitEffects:
         """Put the rows of several batches behind each other."""
         rows = list(parts)
-        names = ("example", "position", "unit", "effect", "clean", "patch")
-        return UnitEffects(*(torch.cat([getattr(part, name) for part in rows]) for name in names))
+        return UnitEffects(*(torch.cat([getattr(part, name) for part in rows]) for name in cls.COLUMNS))
 
 
 def clean_gradients(model: LanguageModel, metric: Metric, batch: Batch, ends: Ends) -> dict[Site, Tensor]:

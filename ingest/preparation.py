@@ -64,6 +64,13 @@ class Work:
         """Whether each example has a counterfactual of its own."""
         return self.data.train[0].example.patch_prefix is not None
 
+    def halved(self) -> Work:
+        """The same in batches of half the size, with half the memory."""
+        if self.subject.model.device.type == "cuda":
+            torch.cuda.empty_cache()
+        subject = dataclasses.replace(self.subject, budget=Budget(self.subject.budget.total // 2))
+        return dataclasses.replace(self, subject=subject, batch_size=max(1, self.batch_size // 2))
+
     def batches(self, examples: Sequence[TokenExample]) -> list[Batch]:
         """Batches as large as asked for, or as memory allows."""
         subject = self.subject

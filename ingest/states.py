@@ -22,6 +22,7 @@ from circuit_atlas.ingest.node_effects import (
     path_gradient,
     unit_effects,
 )
+from circuit_atlas.ingest.resume import FinishedBatches
 from circuit_atlas.ingest.settings import DiscoverSettings
 from circuit_atlas.ingest.sites import Site
 from circuit_atlas.ingest.subject import Subject
@@ -62,8 +63,14 @@ class States(Sequence[BatchState]):
     """The state of every batch, in order."""
 
     def __init__(
-        self, subject: Subject, batches: Sequence[Batch], settings: DiscoverSettings, fixed: Fixed = by_input
+        self,
+        subject: Subject,
+        batches: Sequence[Batch],
+        settings: DiscoverSettings,
+        fixed: Fixed = by_input,
+        finished: FinishedBatches | None = None,
     ) -> None:
+        self._finished = finished or FinishedBatches()
         self._subject, self._batches, self._settings, self._fixed = subject, batches, settings, fixed
         self._kept: list[BatchState | None] = []
         self._outer: list[Mapping[Site, Tensor]] = []
@@ -82,13 +89,31 @@ class States(Sequence[BatchState]):
 
     def begin(self, batch: Batch) -> dict[Site, UnitEffects]:
         """Take in the next batch; returns the effects of each site's units."""
+        found = self._finished.find("nodes", batch)
+        if found is not None:
+            self._kept.append(None)
+            self._outer.append({site: found[f"outer {site.name}"] for site in self._sites if self._keeps_outer})
+            return {
+                site: UnitEffects(*(found[f"{c} {site.name}"] for c in UnitEffects.COLUMNS)) for site in self._sites
+            }
         effects, state = _attribute(self._subject, batch, self._settings, self._fixed)
         fits = self._size + state.size <= self._subject.budget.states
         self._size += state.size if fits else 0
         self._kept.append(state if fits else None)
         # Gradients along the path are the one part that is dear to make again.
-        self._outer.append({} if self._settings.outer_gradient == "clean" else state.outer)
+        self._outer.append(state.outer if self._keeps_outer else {})
+        tensors = {f"{c} {site.name}": getattr(rows, c) for site, rows in effects.items() for c in UnitEffects.COLUMNS}
+        tensors |= {f"outer {site.name}": gradient for site, gradient in self._outer[-1].items()}
+        self._finished.keep("nodes", batch, tensors)
         return effects
+
+    @property
+    def _sites(self) -> list[Site]:
+        return list(self._subject.dictionaries)
+
+    @property
+    def _keeps_outer(self) -> bool:
+        return self._settings.outer_gradient == "ig"
 
 
 def _attribute(
@@ -108,8 +133,10 @@ def _attribute(
     changes: dict[Site, UnitChanges] = {}
     through: dict[Site, Tensor] = {}
     effects: dict[Site, UnitEffects] = {}
+    is_large = subject.budget.is_large(model, *batch.clean.shape)
     for site, dictionary in subject.dictionaries.items():
-        give_back()
+        if is_large:
+            give_back()
         here = changes[site] = unit_changes(dictionary, ends)
         if not again:
             if settings.method == "ig" or settings.outer_gradient == "ig":

@@ -32,6 +32,7 @@ nothing is coloured; `NO_COLOR` is respected on a terminal too.
 |---|---|
 | `CIRCUIT_ATLAS_STORE` | the store, where `--store` is not given |
 | `CIRCUIT_ATLAS_WAIT` | seconds to wait while another process writes the embedded store (30) |
+| `CIRCUIT_ATLAS_CACHE` | where finished batches of unfinished runs are kept, in place of the user's cache folder |
 | `CIRCUIT_ATLAS_DEBUG` | show tracebacks and what the libraries say |
 | `NEO4J_USERNAME`, `NEO4J_PASSWORD`, `NEO4J_DATABASE` | for a Neo4j server, where the URL does not say |
 """
