@@ -18,6 +18,9 @@ from circuit_atlas.ingest.states import BatchState
 from circuit_atlas.ingest.subject import Subject
 from circuit_atlas.progress import Reporter
 
+STRONG, MISSED = 0.05, 2.0
+"""A measured edge is strong from this share of the largest exact effect on, missed beyond so many times its weight."""
+
 Pair = tuple[Site, Site | None]
 Choice = tuple[Pair, int, int]
 """One edge: its pair of sites, and the columns of its downstream and upstream unit."""
@@ -53,7 +56,24 @@ def exact_weights(
     measured = {pair: torch.full_like(weights.weight, torch.nan) for pair, weights in edges.items()}
     for (pair, down, up), value in zip(chosen, (total / count).tolist(), strict=True):
         measured[pair][down, up] = value
+    missed = _missed(edges, measured)
+    if missed is not None:
+        reporter.note(missed)
     return measured
+
+
+def _missed(edges: Mapping[Pair, PairWeights], measured: Mapping[Pair, Tensor]) -> str | None:
+    """What to say of strong edges whose weight is far below their exact effect."""
+    weights = torch.cat([pair.weight.flatten() for pair in edges.values()]).abs()
+    exact = torch.cat([measured[pair].flatten() for pair in edges]).abs()
+    strong = exact >= STRONG * exact.nan_to_num().max()
+    hidden = int((exact[strong] > MISSED * weights[strong]).sum())
+    if not hidden:
+        return None
+    return (
+        f"warning: {hidden} of {int(strong.sum())} strong edges that were measured have an exact effect over "
+        f"{MISSED:g} times their weight: gradients miss it, as where a softmax is saturated; read exact_weight there"
+    )
 
 
 def _choose(edges: Mapping[Pair, PairWeights], floor: float, settings: DiscoverSettings) -> list[Choice]:
