@@ -36,7 +36,7 @@ from circuit_atlas.ingest.node_effects import (
     path_gradients,
     unit_effects,
 )
-from circuit_atlas.ingest.sites import Site, site_from_name
+from circuit_atlas.ingest.sites import Site
 from circuit_atlas.ingest.subject import Subject
 
 LIMIT = 1e-5
@@ -147,9 +147,10 @@ def _exact_edges(golden: GoldenFolder) -> Figure:
     batch, metric = golden.pairs(), LogitDifference()
     ends = run_ends(golden.model, golden.dictionaries, batch)
     changes = {site: unit_changes(dictionary, ends) for site, dictionary in golden.dictionaries.items()}
+    named = {site.name: site for site in golden.dictionaries}
     wanted = []
     for pair, (example, down_position, down, up_position, up) in zip(arrays["pair"], arrays["index"], strict=True):
-        sites = [site_from_name(name) for name in str(pair).split("->")]
+        sites = [named[name] for name in str(pair).split("->")]
         ends_of_edge = (End(sites[0], int(up), int(up_position)), End(sites[1], int(down), int(down_position)))
         wanted.append(Intervention(int(example), *ends_of_edge))
     ours = exact_edge_effects(golden.model, metric, batch, ends, changes, wanted, ROWS)

@@ -2,10 +2,12 @@
 
 Its form: `model/` (a Hugging Face checkpoint), `dictionaries/<site>/ae.safetensors` (the published format, or JumpReLU
 with `W_enc`, `b_enc`, `threshold`, `W_dec`, `b_dec`), `data.json` (token ids), and `.npz` files of effects and edges.
+For Gemma 2 the published code's sites are the embedding before its scale, attention at z, the MLP behind its norm.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from collections.abc import Mapping
@@ -23,7 +25,7 @@ from circuit_atlas.ingest.batches import Batch
 from circuit_atlas.ingest.dictionary import SparseDictionary
 from circuit_atlas.ingest.language_model import LanguageModel
 from circuit_atlas.ingest.model_files import load_model
-from circuit_atlas.ingest.sites import Site, site_from_name
+from circuit_atlas.ingest.sites import Site, site_from_hook, site_from_name
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -62,7 +64,8 @@ def open_golden(path: Path) -> GoldenFolder:
     if not (path / "model").is_dir() or not (path / "data.json").is_file():
         raise DataError(f"{path} is not a golden folder: it has no model/ or no data.json")
     model = load_model(str(path / "model"))
-    found = [_dictionary(file) for file in sorted((path / "dictionaries").glob("*/ae.safetensors"))]
+    kind = str(json.loads((path / "model" / "config.json").read_text())["model_type"])
+    found = [_dictionary(file, kind) for file in sorted((path / "dictionaries").glob("*/ae.safetensors"))]
     return GoldenFolder(path, model, {d.site: d for d in sorted(found, key=lambda d: d.site)})
 
 
@@ -79,11 +82,23 @@ def _batch(data: dict[str, Any]) -> Batch:
     )
 
 
-def _dictionary(file: Path) -> SparseDictionary:
+def _site(folder: str, kind: str) -> Site:
+    """Site of a dictionary's folder, such as `attn_out_layer0`, in a model of some kind."""
+    site = site_from_name(re.sub(r"_(?:out_)?layer", "_", folder).replace("_out_", "_"))
+    if kind != "gemma2" or site.component == "resid":
+        return site
+    if site.component == "embed":
+        return dataclasses.replace(site, hook="embed.hook_out")
+    return site_from_hook(
+        f"blocks.{site.layer}." + ("attn.hook_z" if site.component == "attn" else "ln2_post.hook_out")
+    )
+
+
+def _dictionary(file: Path, kind: str) -> SparseDictionary:
     from sae_lens import JumpReLUSAE, JumpReLUSAEConfig, StandardSAE, StandardSAEConfig
 
     weights = load_file(file)
-    site = site_from_name(re.sub(r"_(?:out_)?layer", "_", file.parent.name).replace("_out_", "_"))
+    site = _site(file.parent.name, kind)
     if "threshold" in weights:
         d_in, d_sae = weights["W_enc"].shape
         sae: Any = JumpReLUSAE(JumpReLUSAEConfig(d_in=d_in, d_sae=d_sae, apply_b_dec_to_input=False))

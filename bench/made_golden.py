@@ -1,7 +1,8 @@
 """Make a folder in golden form with the literal definitions: another architecture, another dictionary.
 
-`python -m bench.made_golden DIR` writes a random two-layer GPT-NeoX with sequential blocks, JumpReLU dictionaries, and
-what `bench/literal.py` computes on them; `python -m bench.golden DIR` then compares. The form is that of the published
+`python -m bench.made_golden DIR` writes a random two-layer GPT-NeoX with sequential blocks (`gemma2` behind it: a Gemma
+2 with dictionaries before the embedding's scale, at z and behind the norms), JumpReLU dictionaries, and what
+`bench/literal.py` computes on them; `python -m bench.golden DIR` then compares. The form is that of the published
 implementation's outputs: dimensions are [downstream…, upstream…], the error is the last unit.
 """
 
@@ -26,7 +27,7 @@ from circuit_atlas.ingest.metrics import LogitDifference, NegativeLogit
 from circuit_atlas.ingest.sites import Site
 from circuit_atlas.ingest.subject import Subject
 
-D_MODEL, D_SAE, VOCABULARY, LAYERS, LENGTH, COUNT = 16, 12, 24, 2, 3, 4
+D_MODEL, Z_WIDTH, D_SAE, VOCABULARY, LAYERS, LENGTH, COUNT = 16, 24, 12, 24, 2, 3, 4
 SITES = ("embed", "attn_0", "mlp_0", "resid_0", "attn_1", "mlp_1", "resid_1")
 ALPHAS = [step / 10 for step in range(10)]
 DOWN_NODES = 40
@@ -35,11 +36,12 @@ DOWN_NODES = 40
 Arrays = dict[str, NDArray[Any]]
 
 
-def make(folder: Path) -> None:
-    """Write everything."""
-    _write_model(folder / "model")
+def make(folder: Path, family: str = "neox") -> None:
+    """Write everything, for a model of the family `neox` or `gemma2`."""
+    _write_model(folder / "model", family)
     for number, name in enumerate(SITES):
-        _write_dictionary(folder / "dictionaries" / _published_name(name), number)
+        width = Z_WIDTH if family == "gemma2" and name.startswith("attn") else D_MODEL
+        _write_dictionary(folder / "dictionaries" / _published_name(name), number, width)
     generator = torch.Generator().manual_seed(7)
     draw = {
         end: torch.randint(0, VOCABULARY, (COUNT, LENGTH), generator=generator).tolist() for end in ("clean", "patch")
@@ -64,24 +66,32 @@ def _save(path: Path, arrays: Mapping[str, Any]) -> None:
     np.savez(path, **arrays)
 
 
-def _write_model(folder: Path) -> None:
+def _write_model(folder: Path, family: str) -> None:
     from tokenizers import Tokenizer, models
-    from transformers import GPTNeoXConfig, GPTNeoXForCausalLM, PreTrainedTokenizerFast
+    from transformers import PreTrainedTokenizerFast
 
     torch.manual_seed(11)
-    config = GPTNeoXConfig(
-        vocab_size=VOCABULARY,
-        hidden_size=D_MODEL,
-        intermediate_size=32,
-        num_hidden_layers=LAYERS,
-        num_attention_heads=2,
-        use_parallel_residual=False,
-        initializer_range=0.4,
-    )
-    GPTNeoXForCausalLM(config).save_pretrained(folder)
+    _random_model(family).save_pretrained(folder)
     words = {f"w{number}": number for number in range(VOCABULARY)}
     tokenizer = Tokenizer(models.WordLevel(words, unk_token="w0"))
     PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="w0", bos_token="w1").save_pretrained(folder)
+
+
+def _random_model(family: str) -> Any:
+    from transformers import Gemma2Config, Gemma2ForCausalLM, GPTNeoXConfig, GPTNeoXForCausalLM
+
+    sizes: dict[str, Any] = {
+        "vocab_size": VOCABULARY,
+        "hidden_size": D_MODEL,
+        "intermediate_size": 32,
+        "num_hidden_layers": LAYERS,
+        "num_attention_heads": 2,
+        "initializer_range": 0.4,
+    }
+    if family == "gemma2":
+        heads = {"num_key_value_heads": 1, "head_dim": Z_WIDTH // 2, "query_pre_attn_scalar": Z_WIDTH // 2}
+        return Gemma2ForCausalLM(Gemma2Config(**sizes, **heads))
+    return GPTNeoXForCausalLM(GPTNeoXConfig(**sizes, use_parallel_residual=False))
 
 
 def _published_name(site: str) -> str:
@@ -89,9 +99,9 @@ def _published_name(site: str) -> str:
     return site if not layer else f"{component}_out_layer{layer}"
 
 
-def _write_dictionary(folder: Path, seed: int) -> None:
+def _write_dictionary(folder: Path, seed: int, width: int) -> None:
     generator = torch.Generator().manual_seed(seed)
-    shapes = {"W_enc": (D_MODEL, D_SAE), "b_enc": (D_SAE,), "W_dec": (D_SAE, D_MODEL), "b_dec": (D_MODEL,)}
+    shapes = {"W_enc": (width, D_SAE), "b_enc": (D_SAE,), "W_dec": (D_SAE, width), "b_dec": (width,)}
     weights = {name: 0.3 * torch.randn(shape, generator=generator) for name, shape in shapes.items()}
     folder.mkdir(parents=True)
     save_file({**weights, "threshold": 0.2 * torch.rand(D_SAE, generator=generator)}, folder / "ae.safetensors")
@@ -246,4 +256,4 @@ def _cell(
 
 
 if __name__ == "__main__":
-    make(Path(sys.argv[1]))
+    make(Path(sys.argv[1]), *sys.argv[2:])

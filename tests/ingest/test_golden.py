@@ -36,8 +36,9 @@ def test_nothing_compared_is_no_agreement() -> None:
 
 
 @pytest.mark.slow
-def test_another_architecture_and_dictionary_equal_the_literal_definitions(tmp_path: Path) -> None:
-    make(tmp_path / "made")
+@pytest.mark.parametrize("family", ["neox", "gemma2"])
+def test_another_architecture_and_dictionary_equal_the_literal_definitions(tmp_path: Path, family: str) -> None:
+    make(tmp_path / "made", family)
 
     figures = compare(open_golden(tmp_path / "made"))
 
