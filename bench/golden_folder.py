@@ -7,7 +7,6 @@ For Gemma 2 the published code's sites are the embedding before its scale, atten
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import re
 from collections.abc import Mapping
@@ -85,10 +84,8 @@ def _batch(data: dict[str, Any]) -> Batch:
 def _site(folder: str, kind: str) -> Site:
     """Site of a dictionary's folder, such as `attn_out_layer0`, in a model of some kind."""
     site = site_from_name(re.sub(r"_(?:out_)?layer", "_", folder).replace("_out_", "_"))
-    if kind != "gemma2" or site.component == "resid":
+    if kind != "gemma2" or site.component in ("embed", "resid"):
         return site
-    if site.component == "embed":
-        return dataclasses.replace(site, hook="embed.hook_out")
     return site_from_hook(
         f"blocks.{site.layer}." + ("attn.hook_z" if site.component == "attn" else "ln2_post.hook_out")
     )
@@ -114,5 +111,17 @@ def _dictionary(file: Path, kind: str) -> SparseDictionary:
                 "b_dec": weights["bias"],
             }
         )
+    if kind == "gemma2" and site.component == "embed":
+        _scale_input(sae, d_in**0.5)
     sae.requires_grad_(False)
     return SparseDictionary.holding(site, sae, str(file))
+
+
+def _scale_input(sae: Any, scale: float) -> None:
+    """Let a dictionary read and write its activation times a scale, with the same features.
+
+    Gemma scales the embedding inside the module that looks words up, so that what is before has no hook.
+    """
+    sae.W_enc.data /= scale
+    sae.W_dec.data *= scale
+    sae.b_dec.data *= scale

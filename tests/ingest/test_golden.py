@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from bench.golden import Worst, compare
 from bench.golden_folder import open_golden
@@ -33,6 +35,21 @@ def test_a_difference_that_is_not_a_number_never_passes() -> None:
 
 def test_nothing_compared_is_no_agreement() -> None:
     assert math.isnan(Worst().relative)
+
+
+@pytest.mark.slow
+def test_the_embedding_of_gemma_is_read_before_its_scale(tmp_path: Path) -> None:
+    make(tmp_path / "made", "gemma2")
+    folder = open_golden(tmp_path / "made")
+    (site,) = (site for site in folder.dictionaries if site.component == "embed")
+    file = load_file(tmp_path / "made" / "dictionaries" / "embed" / "ae.safetensors")
+    tokens = torch.tensor([[3, 5, 7]])
+    words = folder.model.unembedding()[tokens]  # tied to the embedding, which Gemma looks up and then scales
+    before = words @ file["W_enc"] + file["b_enc"]
+    expected = before * (before > file["threshold"])
+    found = folder.dictionaries[site].encode(folder.model.activations(tokens, [site])[site])
+    assert bool((expected != 0).any())
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.slow
