@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 class PropertyType(StrEnum):
@@ -349,6 +349,7 @@ RELATIONSHIPS: tuple[Relationship, ...] = (
             ("weight", F, "indirect effect on the metric through this edge alone, signed (units of the metric)", True),
             ("weight_se", F, "standard error of weight over distinct items (units of the metric)"),
             ("exact_weight", F, "the same measured by intervention, where it was (units of the metric)"),
+            ("weights", FS, "weight on each example, in the order of the data, where asked for (units of the metric)"),
         ),
     ),
     Relationship("MEASURES", "the circuit that was measured", (("Measurement", "Circuit"),)),

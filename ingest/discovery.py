@@ -23,7 +23,7 @@ from circuit_atlas.ingest.baselines import MeanBaselines, inputs, zero_baselines
 from circuit_atlas.ingest.batches import Batch, TokenExample
 from circuit_atlas.ingest.circuit_row import Facts, circuit_row, position_roles, right_sign, target_effect
 from circuit_atlas.ingest.data import Data
-from circuit_atlas.ingest.edge_attribution import attribute_edges
+from circuit_atlas.ingest.edge_attribution import attribute_edges, example_weights
 from circuit_atlas.ingest.evidence import gather_evidence
 from circuit_atlas.ingest.graph_rows import Findings, choose_edge_floor, to_rows
 from circuit_atlas.ingest.identity import Identity, identify
@@ -179,6 +179,9 @@ def _find(
         nodes=nodes,
         edges=edges,
         exact=exact_weights(subject, train, attribution.states, units, edges, edge_floor, settings, reporter),
+        edge_examples=example_weights(
+            subject, train, attribution.states, units, parts, settings, edges, edge_floor, finished
+        ),
         edge_floor=edge_floor,
         target_effect=target_effect(attribution, shape, facts.ablation),
         roles=position_roles(data.train, subject.model.tokenizer),

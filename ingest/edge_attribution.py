@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -52,20 +53,60 @@ def attribute_edges(
 
     """
     moments: dict[tuple[Site, Site | None], ItemMoments] = {}
+    with reporter.task("edge weights", sum(len(b.clean) for b in batches)) as advance:
+        for batch, total in _batches_weights(subject, batches, states, units, takes_part, settings, finished):
+            for pair, weights in total.items():
+                moments.setdefault(pair, ItemMoments()).add(weights, batch.items)
+            advance(len(batch.clean))
+    return {pair: PairWeights(gathered.mean(), gathered.standard_error()) for pair, gathered in moments.items()}
+
+
+def example_weights(
+    subject: Subject,
+    batches: Sequence[Batch],
+    states: Sequence[BatchState],
+    units: Mapping[Site, Units],
+    takes_part: Mapping[Site, Tensor] | None,
+    settings: DiscoverSettings,
+    edges: Mapping[tuple[Site, Site | None], PairWeights],
+    floor: float,
+    finished: FinishedBatches | None = None,
+) -> dict[tuple[Site, Site | None], Float[Tensor, "edge example"]]:
+    """Weights on every example of the edges above the floor, those of one pair of sites in the order of its matrix.
+
+    Batches that are `finished` are read, the others run once more: weights of all pairs of nodes are never kept at once.
+    """
+    if settings.edge_values != "examples":
+        return {}
+    count = sum(len(b.clean) for b in batches)
+    stored = {pair: weights.weight.abs() > floor for pair, weights in edges.items()}
+    found = {pair: torch.zeros(int(mask.sum()), count) for pair, mask in stored.items()}
+    for batch, total in _batches_weights(subject, batches, states, units, takes_part, settings, finished):
+        for pair, weights in total.items():
+            found[pair][:, batch.indices.cpu()] = weights[:, stored[pair]].T.float().cpu()
+    return found
+
+
+def _batches_weights(
+    subject: Subject,
+    batches: Sequence[Batch],
+    states: Sequence[BatchState],
+    units: Mapping[Site, Units],
+    takes_part: Mapping[Site, Tensor] | None,
+    settings: DiscoverSettings,
+    finished: FinishedBatches | None,
+) -> Iterator[tuple[Batch, dict[tuple[Site, Site | None], Tensor]]]:
+    """Weights of every batch, found where it is finished, else made."""
     rows = {site: UnitRows.of(subject.dictionaries[site], some) for site, some in units.items()}
     pairs = {_name(up, down): (up, down) for down in [*units, None] for up in units}
     finished = finished or FinishedBatches()
-    with reporter.task("edge weights", sum(len(b.clean) for b in batches)) as advance:
-        for index, batch in enumerate(batches):
-            total = finished.find("edges", batch)
-            if total is None:
-                downstream = units if takes_part is None else _parts(units, takes_part, batch)
-                total = _batch_weights(subject, batch, states[index], downstream, units, rows, settings)
-                finished.keep("edges", batch, total)
-            for name, weights in total.items():
-                moments.setdefault(pairs[name], ItemMoments()).add(weights, batch.items)
-            advance(len(batch.clean))
-    return {pair: PairWeights(gathered.mean(), gathered.standard_error()) for pair, gathered in moments.items()}
+    for index, batch in enumerate(batches):
+        total = finished.find("edges", batch)
+        if total is None:
+            downstream = units if takes_part is None else _parts(units, takes_part, batch)
+            total = _batch_weights(subject, batch, states[index], downstream, units, rows, settings)
+            finished.keep("edges", batch, total)
+        yield batch, {pairs[name]: weights for name, weights in total.items()}
 
 
 def _name(up: Site, down: Site | None) -> str:

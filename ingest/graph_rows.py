@@ -35,6 +35,7 @@ class Findings:
         nodes: the chosen nodes.
         edges: mean weights for each pair of sites (downstream None: the target).
         exact: exact effects of the edges that were measured by intervention, NaN for the others.
+        edge_examples: weights [edge, example] of a pair's stored edges, in its matrix's order, where asked for.
         edge_floor: smallest absolute weight stored, exclusive.
         target_effect: total effect on the metric.
         roles: name of each position, or None.
@@ -54,6 +55,7 @@ class Findings:
     nodes: Mapping[Site, SiteNodes]
     edges: Mapping[tuple[Site, Site | None], PairWeights]
     exact: Mapping[tuple[Site, Site | None], Tensor]
+    edge_examples: Mapping[tuple[Site, Site | None], Tensor]
     edge_floor: float
     target_effect: float
     roles: Sequence[str | None]
@@ -220,10 +222,12 @@ def _edges(found: Findings) -> list[Row]:
     for (up, down), pair in found.edges.items():
         at_down, at_up = torch.nonzero(pair.weight.abs() > found.edge_floor, as_tuple=True)
         weights, errors = pair.weight[at_down, at_up].tolist(), pair.standard_error[at_down, at_up].tolist()
-        measured = found.exact.get((up, down))
+        measured, every = found.exact.get((up, down)), found.edge_examples.get((up, down))
         exact = [math.nan] * len(weights) if measured is None else measured[at_down, at_up].tolist()
-        for d, u, weight, error, by_hand in zip(at_down.tolist(), at_up.tolist(), weights, errors, exact, strict=True):
-            told = {"weight": weight, "weight_se": _number(error), "exact_weight": _number(by_hand)}
+        examples = [None] * len(weights) if every is None else every.tolist()
+        columns = zip(at_down.tolist(), at_up.tolist(), weights, errors, exact, examples, strict=True)
+        for d, u, weight, error, by_hand, values in columns:
+            told = {"weight": weight, "weight_se": _number(error), "exact_weight": _number(by_hand), "weights": values}
             rows.append({"from": names[up][u], "to": names[down][d], **told})
     return rows
 

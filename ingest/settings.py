@@ -113,6 +113,9 @@ class DiscoverSettings:
     max_edges: int = 20_000
     """Most edges to store."""
 
+    edge_values: Literal["mean", "examples"] = "mean"
+    """What is stored of edges: the mean weight, or the weight on every example beside it (for bootstraps)."""
+
     measure_thresholds: int = 5
     """At how many node thresholds faithfulness and completeness are measured; 0: none."""
 
