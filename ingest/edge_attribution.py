@@ -74,7 +74,7 @@ def example_weights(
 ) -> dict[tuple[Site, Site | None], Float[Tensor, "edge example"]]:
     """Weights on every example of the edges above the floor, those of one pair of sites in the order of its matrix.
 
-    Batches that are `finished` are read, the others run once more: weights of all pairs of nodes are never kept at once.
+    Batches that are `finished` are read, the others run once more: weights of all pairs are never kept at once.
     """
     if settings.edge_values != "examples":
         return {}
