@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import importlib
 import importlib.util
@@ -19,7 +18,7 @@ from torch import Tensor
 from circuit_atlas.errors import SettingsError
 from circuit_atlas.ingest.batches import Batch
 from circuit_atlas.ingest.language_model import LanguageModel
-from circuit_atlas.ingest.metric_names import CLASSIFIER, METRICS
+from circuit_atlas.ingest.metric_names import CLASSIFIER, refuse_unknown
 from circuit_atlas.ingest.metrics import (
     Classifier,
     Divergence,
@@ -58,13 +57,8 @@ def choose_metric(name: str, *, pairs: bool, model: LanguageModel) -> Metric:
         return _MAKE[name]()
     if name.startswith(CLASSIFIER):
         return _classifier(Path(name.removeprefix(CLASSIFIER)).expanduser(), model)
-    if ":" in name:
-        return _function(name)
-    near = difflib.get_close_matches(name, METRICS, n=1)
-    raise SettingsError(
-        f"there is no metric {name!r}" + (f"; did you mean {near[0]!r}?" if near else "") + "; there are "
-        f"{', '.join(METRICS)}, classifier:FILE, and FILE.py:FUNCTION for a function of logits and batch"
-    )
+    refuse_unknown(name)
+    return _function(name)
 
 
 def _classifier(file: Path, model: LanguageModel) -> Classifier:

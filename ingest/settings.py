@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from circuit_atlas.errors import SettingsError
+from circuit_atlas.ingest.metric_names import refuse_unknown
 from circuit_atlas.ingest.presets import Preset, find_preset, presets
 
 _NOT_NEGATIVE = (
@@ -164,6 +165,7 @@ class DiscoverSettings:
         for field in _NOT_NEGATIVE:
             if getattr(self, field) < 0:
                 raise SettingsError(f"{field} is {getattr(self, field)}; it must not be negative")
+        refuse_unknown(self.metric)
         if self.metric == "kl" and (self.method == "atp", self.outer_gradient, self.jacobian) != (False, "ig", "path"):
             raise SettingsError(
                 "metric kl is flat at clean: set outer_gradient to ig, jacobian to path, method not atp"
