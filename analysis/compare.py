@@ -142,6 +142,8 @@ def _require_positions(store: Store, one: pd.Series[Any], other: pd.Series[Any],
     for row in (one, other):
         if row["positions"] == "sum":
             raise QueryError(f"circuit {row['name']!r} sums over positions, so level {level!r} has none: use 'feature'")
+        if row["positions"] == "role" and level == "position":
+            raise QueryError(f"circuit {row['name']!r} has nodes for roles, not for positions: use level 'role'")
     if level != "position":
         return
     roles = [_roles(store, row["name"]) for row in (one, other)]

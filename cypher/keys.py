@@ -49,8 +49,8 @@ def unit(site: str, index: int | None) -> str:
     return f"{site}/error" if index is None else f"{site}/feature/{index}"
 
 
-def circuit_node_id(circuit: str, unit_name: str, position: int | None) -> str:
-    """Key of a unit inside a circuit, at a position or (None) summed over positions."""
+def circuit_node_id(circuit: str, unit_name: str, position: int | str | None) -> str:
+    """Key of a unit inside a circuit, at a position, at all positions of an encoded role, or (None) at all."""
     return f"{circuit}/{unit_name}/{'*' if position is None else position}"
 
 

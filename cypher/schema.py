@@ -197,7 +197,7 @@ LABELS: tuple[Label, ...] = (
             ("rule", S, "points of ig on the path: left, midpoint or gauss-legendre"),
             ("ablation", S, "the other end of the effects: patch, zero, mean or resample", True),
             ("selection", S, "on the mean effect, or per example", True),
-            ("positions", S, "keep (a node per position) or sum", True),
+            ("positions", S, "keep (a node per position), sum, or role (a node per role)", True),
             ("outer_gradient", S, "gradient at the downstream end of an edge: clean or ig", True),
             (
                 "jacobian",

@@ -59,6 +59,8 @@ def _run_together(
     replace: dict[Site, Replace] = {}
     for site, baseline in baselines.items():
         kept = torch.stack([some[site] for some in node_sets])[:, None]
+        if batch.places is not None:
+            kept = kept[:, 0, batch.places]  # a row a position of each example
         if not bool(kept.all()):
             replace[site] = _mixture(subject.dictionaries[site], kept, baseline)
     several = batch.repeat(count)
@@ -66,7 +68,7 @@ def _run_together(
         return evaluate(subject.model, subject.metric, several, replace).view(count, -1)
 
 
-def _mixture(dictionary: SparseDictionary, kept: Bool[Tensor, "set 1 place unit"], baseline: Baseline) -> Replace:
+def _mixture(dictionary: SparseDictionary, kept: Bool[Tensor, "set #batch place unit"], baseline: Baseline) -> Replace:
     """Function that leaves kept units to compute and sets the others to the baseline."""
 
     def function(x: Tensor) -> Tensor:

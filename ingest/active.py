@@ -36,7 +36,7 @@ def active_features(rows: UnitEffects, d_sae: int, shape: Shape, *, keep: bool) 
     """Gather what was active at one site of `d_sae` features."""
     feature = rows.unit != d_sae
     unit, example, clean = (t[feature].cpu() for t in (rows.unit.long(), rows.example, rows.clean))
-    place = rows.position[feature].long().cpu() if keep else torch.zeros_like(unit)
+    place = shape.place(rows, keep=keep)[feature.cpu()]
     key = place * d_sae + unit
     keys, inverse = torch.unique(key, return_inverse=True)
     seen = torch.unique(torch.stack([inverse, example]), dim=1)[0]  # one for each (candidate, example)
@@ -56,7 +56,7 @@ def mean_units_active(
     found = {}
     for site, rows in effects.items():
         live = (rows.clean != 0).cpu()
-        place = rows.position.cpu()[live] if keep else torch.zeros_like(rows.position.cpu()[live])
-        triple = torch.stack([rows.example.cpu()[live], place, rows.unit.cpu()[live]])
+        place = shape.place(rows, keep=keep)[live]
+        triple = torch.stack([rows.example.cpu().long()[live], place, rows.unit.cpu().long()[live]])
         found[site] = torch.unique(triple, dim=1).shape[1] / shape.examples
     return found

@@ -29,6 +29,7 @@ class TokenExample:
         clean_set: tokens that are right, where there are several.
         patch_set: likewise.
         whole: all tokens of the clean answer, where it is read whole.
+        places: number of the role of each position, where nodes are aligned by role.
 
     """
 
@@ -40,6 +41,7 @@ class TokenExample:
     clean_set: tuple[int, ...] = ()
     patch_set: tuple[int, ...] = ()
     whole: tuple[int, ...] = ()
+    places: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,7 @@ class Batch:
         clean_set: ids of all right answers of each example, -1 behind them; None: `clean_answer` alone.
         patch_set: likewise.
         targets: id that each position is to predict, -1 where none is read; None: `clean_answer` at the last position.
+        places: number of the role of each position, where nodes are aligned by role; None: a position is its own place.
         reference: log-probabilities at the last position of the clean input, where the metric compares with them.
 
     """
@@ -69,6 +72,7 @@ class Batch:
     clean_set: Int[Tensor, "batch answer"] | None = None
     patch_set: Int[Tensor, "batch answer"] | None = None
     targets: Int[Tensor, "batch pos"] | None = None
+    places: Int[Tensor, "batch pos"] | None = None
     reference: Float[Tensor, "batch d_vocab"] | None = None
 
     def repeat(self, times: int) -> Batch:
@@ -155,6 +159,7 @@ def _batch(
         targets=torch.tensor([(-1,) * (len(e.clean) - len(e.whole)) + e.whole for e in chosen], device=device)
         if is_whole
         else None,
+        places=torch.tensor([e.places for e in chosen], device=device) if chosen[0].places else None,
     )
 
 
@@ -162,3 +167,27 @@ def _filled(rows: Sequence[tuple[int, ...]], device: torch.device | str) -> Int[
     """Rows as one tensor, -1 behind the shorter."""
     width = max(map(len, rows))
     return torch.tensor([(*row, *(-1,) * (width - len(row))) for row in rows], device=device)
+
+
+def with_places(examples: Sequence[TokenExample], roles: Sequence[str]) -> list[TokenExample]:
+    """Number the role of each position, by the place of its name in `roles`.
+
+    Raises:
+        DataError: an example does not name the role of each of its tokens.
+
+    """
+    number = {role: place for place, role in enumerate(roles)}
+    found = []
+    for one in examples:
+        if len(one.example.roles) != len(one.clean):
+            raise DataError(
+                f"{one.example.where}: positions are aligned by role, but it has no 'roles': name one for each of its "
+                f"{len(one.clean)} tokens, or sum positions"
+            )
+        found.append(replace(one, places=tuple(number[role] for role in one.example.roles)))
+    return found
+
+
+def roles_of(examples: Sequence[TokenExample]) -> list[str]:
+    """All roles in the order in which they first come."""
+    return list(dict.fromkeys(role for one in examples for role in one.example.roles))

@@ -11,7 +11,7 @@ from typing import Any
 
 from circuit_atlas._version import __version__
 from circuit_atlas.ingest.attribution import NodeAttribution
-from circuit_atlas.ingest.batches import TokenExample
+from circuit_atlas.ingest.batches import TokenExample, roles_of
 from circuit_atlas.ingest.data import Data
 from circuit_atlas.ingest.evidence import token_text
 from circuit_atlas.ingest.identity import Identity
@@ -113,7 +113,12 @@ def target_effect(attribution: NodeAttribution, shape: Shape, ablation: str) -> 
 
 
 def position_roles(examples: Sequence[TokenExample], tokenizer: Any) -> list[str | None]:
-    """Name of each position: its role where all examples agree, else its token where all agree, else None."""
+    """Name of each place: its role where all examples agree, else its token where all agree, else None.
+
+    Where nodes are aligned by role, places are the roles, in the order in which they first come.
+    """
+    if examples[0].places:
+        return list(roles_of(examples))
     length = max(len(e.clean) for e in examples)
     found: list[str | None] = []
     for place in range(length):
@@ -123,6 +128,13 @@ def position_roles(examples: Sequence[TokenExample], tokenizer: Any) -> list[str
         token = next(iter(tokens)) if len(tokens) == 1 else None
         found.append(role or (None if token is None else token_text(tokenizer, token).strip() or None))
     return found
+
+
+def first_places(examples: Sequence[TokenExample]) -> frozenset[int]:
+    """Places that stand for the first token of every example that has them, and for no other token."""
+    if not examples[0].places:
+        return frozenset({0})
+    return frozenset({e.places[0] for e in examples}) - {place for e in examples for place in e.places[1:]}
 
 
 def _whole(values: Iterable[float | None]) -> list[float] | None:

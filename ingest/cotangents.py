@@ -27,7 +27,7 @@ class Units:
 
     Attributes:
         unit: feature index; the error unit is `d_sae`.
-        position: token position of each; None: each stands for all positions, summed.
+        position: place of each, its token position or role; None: each stands for all positions, summed.
         part: at which examples and positions each counts as a downstream end (selection per example); None: all.
 
     """
@@ -45,11 +45,15 @@ class Units:
         position = None if self.position is None else self.position[columns]
         return Units(self.unit[columns], position, None if self.part is None else self.part[..., columns])
 
-    def where(self, shape: torch.Size) -> Bool[Tensor, "batch pos unit"]:
-        """At which examples and positions each unit counts, for activations of this shape."""
+    def where(self, shape: torch.Size, places: Tensor | None = None) -> Bool[Tensor, "batch pos unit"]:
+        """At which examples and positions each unit counts, for activations of this shape.
+
+        `places` [batch, pos] says which place each position is, where it is not the position itself.
+        """
         here = torch.ones(*shape[:2], len(self), dtype=torch.bool, device=self.unit.device)
         if self.position is not None:
-            here &= torch.arange(shape[1], device=self.unit.device)[None, :, None] == self.position
+            own = torch.arange(shape[1], device=self.unit.device)[None] if places is None else places
+            here &= own[..., None] == self.position
         return here if self.part is None else here & self.part
 
 
@@ -125,9 +129,10 @@ def unit_cotangents(
     rows: UnitRows,
     outer: Float[Tensor, "batch pos d_in"],
     through: Float[Tensor, "batch pos d_in"],
+    places: Int[Tensor, "batch pos"] | None = None,
 ) -> Float[Tensor, "unit batch pos d_in"]:
     """Gradient of the metric through each unit alone with respect to x; `through` is Jᵀ outer (`through_features`)."""
-    part = units.where(x.shape)
+    part = units.where(x.shape, places)
     is_error = units.unit == dictionary.d_sae
     features = units.unit[~is_error]
     found = x.new_zeros(len(units), *x.shape)

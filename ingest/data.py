@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from circuit_atlas.ingest.batches import TokenExample, demand_equal_length, resample
+from circuit_atlas.ingest.batches import TokenExample, demand_equal_length, resample, roles_of, with_places
 from circuit_atlas.ingest.digests import digest_json
 from circuit_atlas.ingest.settings import DiscoverSettings
 from circuit_atlas.ingest.texts import Texts
@@ -36,4 +36,7 @@ def to_tokens(settings: DiscoverSettings, texts: Texts, tokenizer: Any, answers:
         data = Data(resample(data.train, settings.seed), data.held_out)
     if settings.positions == "keep":
         demand_equal_length(data.train + data.held_out)
+    if settings.positions == "role":
+        roles = roles_of(data.train + data.held_out)
+        data = Data(with_places(data.train, roles), with_places(data.held_out, roles))
     return data

@@ -5,6 +5,7 @@ Examples → effects → nodes → edges → evidence → measurements → rows,
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from circuit_atlas.ingest.active import active_features, mean_units_active
 from circuit_atlas.ingest.attribution import NodeAttribution, attribute_nodes
 from circuit_atlas.ingest.baselines import MeanBaselines, inputs, zero_baselines
 from circuit_atlas.ingest.batches import Batch, TokenExample
-from circuit_atlas.ingest.circuit_row import Facts, circuit_row, position_roles, right_sign, target_effect
+from circuit_atlas.ingest.circuit_row import Facts, circuit_row, first_places, position_roles, right_sign, target_effect
 from circuit_atlas.ingest.data import Data
 from circuit_atlas.ingest.edge_attribution import attribute_edges, example_weights
 from circuit_atlas.ingest.evidence import gather_evidence
@@ -142,12 +143,12 @@ def _find(
     reporter: Reporter,
     finished: FinishedBatches,
 ) -> Findings:
-    subject, data, keep = work.subject, work.data, settings.positions == "keep"
+    subject, data, keep = work.subject, work.data, settings.positions != "sum"
     dictionaries, metric = subject.dictionaries, subject.metric
     widths = {site: dictionary.d_sae for site, dictionary in dictionaries.items()}
     train = work.batches(data.train)
     attribution = attribute_nodes(subject, train, settings, reporter, _fixed(settings, subject, train), finished)
-    effects, shape = attribution.effects, Shape(_items(train), max(len(e.clean) for e in data.train))
+    effects, shape = attribution.effects, _shape(train, data)
     nodes, node_floor = choose_nodes(
         effects, widths, shape, keep=keep, floor=settings.node_floor, most=settings.max_nodes
     )
@@ -168,7 +169,7 @@ def _find(
     )
     for line in warnings(facts.checks, facts.accuracy, facts.right_sign, identity.task):
         reporter.note(line)
-    pooled = mean_units_active(effects, widths, shape, keep=True)
+    pooled = mean_units_active(effects, widths, dataclasses.replace(shape, places=None), keep=True)
     return Findings(
         circuit=circuit_row(settings, identity, suite, data, metric, attribution, facts),
         model=identity.model,
@@ -185,6 +186,8 @@ def _find(
         edge_floor=edge_floor,
         target_effect=target_effect(attribution, shape, facts.ablation),
         roles=position_roles(data.train, subject.model.tokenizer),
+        by_role=settings.positions == "role",
+        first_places=first_places(data.train),
         evidence=gather_evidence(subject.model, dictionaries, effects, nodes, data.train),
         candidates={s: active_features(rows, widths[s], shape, keep=False) for s, rows in effects.items()},
         mean_active={site: pooled[site] - _errors_an_example(data.train) for site in pooled},
@@ -204,7 +207,7 @@ def _measured(
     """Measure the circuit on the held-out examples, where that is asked for."""
     if not settings.measure_thresholds:
         return []
-    subject, keep, effects = work.subject, settings.positions == "keep", attribution.effects
+    subject, keep, effects = work.subject, settings.positions != "sum", attribution.effects
     widths = {site: dictionary.d_sae for site, dictionary in subject.dictionaries.items()}
     circuit = Circuit(
         nodes,
@@ -232,6 +235,19 @@ def _fixed(settings: DiscoverSettings, subject: Subject, train: Sequence[Batch])
         sites = list(subject.dictionaries)
         return MeanBaselines(subject.model, subject.dictionaries, sites, inputs(train)).of_length
     return by_input
+
+
+def _shape(train: Sequence[Batch], data: Data) -> Shape:
+    """Examples and places of the attributed data."""
+    length = max(len(e.clean) for e in data.train)
+    if not data.train[0].places:
+        return Shape(_items(train), length)
+    places = torch.full((len(data.train), length), -1)
+    for number, example in enumerate(data.train):
+        places[number, : len(example.clean)] = torch.tensor(example.places)
+    # Held-out examples may have roles of their own, which no node stands for.
+    count = 1 + max(place for e in (*data.train, *data.held_out) for place in e.places)
+    return Shape(_items(train), count, places)
 
 
 def _items(train: Sequence[Batch]) -> torch.Tensor:

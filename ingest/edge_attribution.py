@@ -158,7 +158,7 @@ def _weights_at(
     through = {} if point else state.through
     count, length = batch.clean.shape
     together = subject.budget.cotangents(subject.model, count, length, _NUMBERS)
-    inputs = EdgeInputs(graph, active, changes, state.outer, through, rows, together)
+    inputs = EdgeInputs(graph, active, changes, state.outer, through, rows, together, batch.places)
     yield from edge_weights(inputs, downstream, upstream)
 
 

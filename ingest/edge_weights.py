@@ -72,11 +72,12 @@ class _Upstream:
     rows: UnitRows
     is_error: Bool[Tensor, " unit"]
     feature_change: Float[Tensor, "batch pos feature"]
+    places: Int[Tensor, "batch pos"] | None
 
     @classmethod
-    def of(cls, changes: UnitChanges, units: Units, rows: UnitRows) -> _Upstream:
+    def of(cls, changes: UnitChanges, units: Units, rows: UnitRows, places: Tensor | None) -> _Upstream:
         is_error = units.unit == changes.dictionary.d_sae
-        return cls(changes, units, rows, is_error, changes.of(units.unit[~is_error]))
+        return cls(changes, units, rows, is_error, changes.of(units.unit[~is_error]), places)
 
     def weights(self, gradient: Float[Tensor, "down batch pos d"]) -> Float[Tensor, "batch down up"]:
         """Effects through each upstream unit, summed over the positions it stands for."""
@@ -84,20 +85,24 @@ class _Upstream:
         features, position = self.units.unit[~self.is_error], self.units.position
         if len(features):
             each = (gradient @ self.rows.decoder[~self.is_error].T) * self.feature_change
-            found[..., ~self.is_error] = _pick(each, None if position is None else position[~self.is_error])
+            found[..., ~self.is_error] = _pick(
+                each, None if position is None else position[~self.is_error], self.places
+            )
         if self.is_error.any():
             each = (gradient * self.changes.error).sum(-1, keepdim=True)
             each = each.expand(*each.shape[:-1], int(self.is_error.sum()))
-            found[..., self.is_error] = _pick(each, None if position is None else position[self.is_error])
+            found[..., self.is_error] = _pick(each, None if position is None else position[self.is_error], self.places)
         return found
 
 
 def _pick(
-    each: Float[Tensor, "down batch pos up"], position: Int[Tensor, " up"] | None
+    each: Float[Tensor, "down batch pos up"], position: Int[Tensor, " up"] | None, places: Tensor | None
 ) -> Float[Tensor, "batch down up"]:
-    """Value of each unit at its own position, or over all."""
+    """Value of each unit at its own position, over those of its own role, or over all."""
     if position is None:
         return each.sum(2).transpose(0, 1)
+    if places is not None:
+        return (each * (places[..., None] == position)).sum(2).transpose(0, 1)
     column = torch.arange(len(position), device=position.device)
     return each[:, :, position, column].transpose(0, 1)
 
@@ -114,6 +119,7 @@ class EdgeInputs:
         through: Jᵀ outer at that point [batch, pos, d], where it is known already.
         rows: dictionary rows of the units of each site, where they are gathered already.
         together: how many units' products run at once.
+        places: place of each position, where it is not the position itself.
 
     """
 
@@ -124,6 +130,7 @@ class EdgeInputs:
     through: Mapping[Site, Tensor] = field(default_factory=dict)
     rows: Mapping[Site, UnitRows] = field(default_factory=dict)
     together: int = 64
+    places: Int[Tensor, "batch pos"] | None = None
 
     def rows_of(self, site: Site, units: Units) -> UnitRows:
         """Dictionary rows of the units of a site."""
@@ -145,6 +152,7 @@ class EdgeInputs:
                 rows.some(some),
                 self.outer[site],
                 torch.zeros_like(x) if through is None else through,
+                self.places,
             )
 
 
@@ -163,7 +171,7 @@ def edge_weights(
     graph = inputs.graph
     sites = sorted(graph.leaves)
     readers = {
-        site: _Upstream.of(inputs.changes[site], units, inputs.rows_of(site, units))
+        site: _Upstream.of(inputs.changes[site], units, inputs.rows_of(site, units), inputs.places)
         for site, units in upstream.items()
         if len(units)
     }

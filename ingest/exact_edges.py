@@ -29,7 +29,7 @@ from circuit_atlas.ingest.sites import Site
 
 @dataclass(frozen=True)
 class End:
-    """One end of an edge: a unit of a site, at one position or (None) at all."""
+    """One end of an edge: a unit of a site, at one position (or role, where these align nodes) or (None) at all."""
 
     site: Site
     unit: int
@@ -137,7 +137,7 @@ class _Setting:
         is_error, row = unit == dictionary.d_sae, torch.arange(len(edges), device=arrived.device)
         delta = torch.zeros_like(clean)
         for place in range(clean.shape[1]):
-            here = _here(downs, place, arrived.device)
+            here = self._here(downs, example, place)
             if here.any():
                 new, old = arrived[here, place], clean[here, place]
                 f_new, f_old = dictionary.encode(new), dictionary.encode(old)
@@ -162,10 +162,12 @@ class _Setting:
         column = torch.arange(len(chosen), device=example.device)
         change = changes.of(chosen)[example[features], :, column]
         found[features] = change[..., None] * changes.dictionary.decoder_rows(chosen)[:, None]
-        here = torch.stack([_here(ends, place, example.device) for place in range(found.shape[1])], dim=1)
+        here = torch.stack([self._here(ends, example, place) for place in range(found.shape[1])], dim=1)
         return found * here[..., None]
 
-
-def _here(ends: Sequence[End], place: int, device: torch.device) -> Bool[Tensor, " end"]:
-    """Which ends stand at a position, or at all."""
-    return torch.tensor([end.position in (None, place) for end in ends], device=device)
+    def _here(self, ends: Sequence[End], example: Tensor, position: int) -> Bool[Tensor, " end"]:
+        """Which ends stand at a position of their example, at its role, or at all."""
+        places = self.batch.places
+        own = [position] * len(ends) if places is None else places[example, position].tolist()
+        found = [end.position in (None, place) for end, place in zip(ends, own, strict=True)]
+        return torch.tensor(found, device=example.device)

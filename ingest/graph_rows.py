@@ -38,7 +38,9 @@ class Findings:
         edge_examples: weights [edge, example] of a pair's stored edges, in its matrix's order, where asked for.
         edge_floor: smallest absolute weight stored, exclusive.
         target_effect: total effect on the metric.
-        roles: name of each position, or None.
+        roles: name of each position (or place, where nodes are aligned by role), or None.
+        by_role: whether they are.
+        first_places: places that stand for the first token alone.
         evidence: tokens of each stored feature.
         candidates: what was active at each site, positions pooled.
         mean_active: mean number of features active on one example at each site, over all positions.
@@ -59,6 +61,8 @@ class Findings:
     edge_floor: float
     target_effect: float
     roles: Sequence[str | None]
+    by_role: bool
+    first_places: frozenset[int]
     evidence: Mapping[Site, Mapping[int, Evidence]]
     candidates: Mapping[Site, ActiveFeatures]
     mean_active: Mapping[Site, float]
@@ -168,8 +172,9 @@ def _circuit_nodes(found: Findings) -> tuple[list[Row], dict[str, list[Row]]]:
         effects = nodes.effects.T.tolist()
         for column, unit in enumerate(nodes.units.unit.tolist()):
             index = None if unit == error_unit else unit
-            key = node_key(found.circuit["id"], site, nodes, column, error_unit)
+            key = node_key(found, site, nodes, column, error_unit)
             place = None if nodes.units.position is None else int(nodes.units.position[column])
+            role = None if place is None else found.roles[place]
             rows.append(
                 {
                     "id": key,
@@ -177,9 +182,9 @@ def _circuit_nodes(found: Findings) -> tuple[list[Row], dict[str, list[Row]]]:
                     "component": site.component,
                     "layer": site.layer,
                     "feature_index": index,
-                    "position": place,
-                    "role": None if place is None else found.roles[place],
-                    "is_first_token": place == 0,
+                    "position": None if found.by_role else place,
+                    "role": role,
+                    "is_first_token": place in found.first_places,
                     "effect": float(nodes.effect[column]),
                     "effect_se": _number(float(nodes.standard_error[column])),
                     "effects": effects[column],
@@ -205,11 +210,14 @@ def _target(found: Findings) -> dict[str, Any]:
     }
 
 
-def node_key(circuit: str, site: Site, nodes: SiteNodes, column: int, error_unit: int) -> str:
+def node_key(found: Findings, site: Site, nodes: SiteNodes, column: int, error_unit: int) -> str:
     """Key of one chosen node."""
     unit = int(nodes.units.unit[column])
-    place = None if nodes.units.position is None else int(nodes.units.position[column])
-    return keys.circuit_node_id(circuit, keys.unit(site.name, None if unit == error_unit else unit), place)
+    place: int | str | None = None if nodes.units.position is None else int(nodes.units.position[column])
+    if found.by_role and isinstance(place, int):
+        place = keys.encode(str(found.roles[place]))
+    name = keys.unit(site.name, None if unit == error_unit else unit)
+    return keys.circuit_node_id(found.circuit["id"], name, place)
 
 
 def _edges(found: Findings) -> list[Row]:
@@ -217,7 +225,7 @@ def _edges(found: Findings) -> list[Row]:
     names: dict[Site | None, list[str]] = {None: [keys.circuit_node_id(circuit, keys.TARGET, None)]}
     for site, nodes in found.nodes.items():
         error = found.dictionaries[site].d_sae
-        names[site] = [node_key(circuit, site, nodes, column, error) for column in range(len(nodes.units))]
+        names[site] = [node_key(found, site, nodes, column, error) for column in range(len(nodes.units))]
     rows: list[Row] = []
     for (up, down), pair in found.edges.items():
         at_down, at_up = torch.nonzero(pair.weight.abs() > found.edge_floor, as_tuple=True)

@@ -41,15 +41,30 @@ class SiteNodes:
 
 @dataclass(frozen=True)
 class Shape:
-    """Numbers of examples and positions, and the item of each example."""
+    """Numbers of examples and positions, and the item of each example.
+
+    Attributes:
+        items: of each example.
+        length: number of places where positions are not summed.
+        places: place of each position of each example, where it is not the position itself.
+
+    """
 
     items: Int[Tensor, " example"]
     length: int
+    places: Int[Tensor, "example pos"] | None = None
 
     @property
     def examples(self) -> int:
         """Number of examples."""
         return len(self.items)
+
+    def place(self, rows: UnitEffects, *, keep: bool) -> Int[Tensor, " row"]:
+        """Place of each row of effects; 0 where positions are summed."""
+        position = rows.position.cpu().long()
+        if not keep:
+            return torch.zeros_like(position)
+        return position if self.places is None else self.places[rows.example.cpu().long(), position]
 
 
 @dataclass(frozen=True)
@@ -62,15 +77,14 @@ class MeanEffects:
 
 def mean_effects(rows: UnitEffects, width: int, shape: Shape, *, keep: bool) -> MeanEffects:
     """Mean effect of each unit at each position (place 0 where positions are summed) over examples."""
-    keys, inverse = torch.unique(_keys(rows, width, keep=keep), return_inverse=True)
+    keys, inverse = torch.unique(_keys(rows, width, shape, keep=keep), return_inverse=True)
     total = torch.zeros(len(keys), dtype=torch.float64)
     total.index_add_(0, inverse, rows.effect.double().cpu())
     return MeanEffects(keys, total / shape.examples)
 
 
-def _keys(rows: UnitEffects, width: int, *, keep: bool) -> Int[Tensor, " row"]:
-    unit = rows.unit.cpu().long()
-    return rows.position.cpu().long() * width + unit if keep else unit
+def _keys(rows: UnitEffects, width: int, shape: Shape, *, keep: bool) -> Int[Tensor, " row"]:
+    return shape.place(rows, keep=keep) * width + rows.unit.cpu().long()
 
 
 def choose_floor(means: Mapping[Site, Tensor], floor: float, most: int) -> float:
@@ -107,7 +121,7 @@ def choose_nodes(
 
 
 def _gather(rows: UnitEffects, keys: Tensor, width: int, shape: Shape, *, keep: bool) -> SiteNodes:
-    column, inside = _columns(rows, keys, width, keep=keep)
+    column, inside = _columns(rows, keys, width, shape, keep=keep)
     at = (rows.example.cpu().long()[inside], column[inside])
     effects = torch.zeros(shape.examples, len(keys))
     effects.index_put_(at, rows.effect.float().cpu()[inside], accumulate=True)
@@ -121,11 +135,11 @@ def _gather(rows: UnitEffects, keys: Tensor, width: int, shape: Shape, *, keep: 
 
 
 def _columns(
-    rows: UnitEffects, keys: Int[Tensor, " unit"], width: int, *, keep: bool
+    rows: UnitEffects, keys: Int[Tensor, " unit"], width: int, shape: Shape, *, keep: bool
 ) -> tuple[Int[Tensor, " row"], Bool[Tensor, " row"]]:
     """For each row of effects, the column of its chosen unit, and whether it has one."""
     ranked, order = keys.sort()
-    wanted = _keys(rows, width, keep=keep)
+    wanted = _keys(rows, width, shape, keep=keep)
     place = torch.searchsorted(ranked, wanted).clamp_max(len(keys) - 1)
     return order[place], ranked[place] == wanted
 
@@ -145,9 +159,9 @@ def taking_part(
         rows = effects[site]
         width = widths[site] + 1
         place = nodes.units.position if nodes.units.position is not None else torch.zeros_like(nodes.units.unit)
-        column, inside = _columns(rows, place * width + nodes.units.unit, width, keep=keep)
+        column, inside = _columns(rows, place * width + nodes.units.unit, width, shape, keep=keep)
         strong = inside & (rows.effect.abs().cpu() > floor)
-        part = torch.zeros(shape.examples, shape.length, len(nodes.units), dtype=torch.bool)
+        part = torch.zeros(shape.examples, int(rows.position.max()) + 1, len(nodes.units), dtype=torch.bool)
         part[rows.example.cpu().long()[strong], rows.position.cpu().long()[strong], column[strong]] = True
         found[site] = part
     return found

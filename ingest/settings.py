@@ -77,8 +77,9 @@ class DiscoverSettings:
     loss, kl (divergence from clean), classifier:FILE (a linear one, on activations), or FILE.py:FUNCTION, a function
     of logits and batch; auto: the logit difference for pairs, else the negative logit."""
 
-    positions: Literal["keep", "sum"] = "keep"
-    """A node per token position (all examples equally long), or one node for all."""
+    positions: Literal["keep", "sum", "role"] = "keep"
+    """A node per token position (all examples equally long), one node for all, or one per role, which aligns templates
+    of unequal length (every example names the role of each token)."""
 
     selection: Literal["mean", "per-example"] = "mean"
     """Which nodes take part: by their mean effect, or example by example as the published code does."""

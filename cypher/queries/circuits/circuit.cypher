@@ -14,7 +14,7 @@
 // column steps: integer or null | steps of ig
 // column ablation: string | the other end of the effects: patch, zero, mean or resample
 // column selection: string | nodes chosen by their mean effect, or per example
-// column positions: string | keep (a node per position) or sum
+// column positions: string | keep (a node per position), sum, or role (a node per role)
 // column outer_gradient: string | gradient at the downstream end of an edge: clean or ig
 // column jacobian: string | where the Jacobian between two nodes is taken
 // column first_token: string | how the first token was treated

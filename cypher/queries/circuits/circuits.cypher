@@ -8,7 +8,7 @@
 // column model: string | the model it was found in
 // column suite: string | the set of dictionaries it was found with
 // column method: string | how node effects were computed: atp or ig
-// column positions: string | keep (a node per position) or sum
+// column positions: string | keep (a node per position), sum, or role (a node per role)
 // column selection: string | nodes chosen by their mean effect, or per example
 // column n_examples: integer | examples that effects are averaged over
 // column n_nodes: integer | stored features and errors
