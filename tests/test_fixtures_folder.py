@@ -27,6 +27,7 @@ def test_that_wants_one():
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("ci", "status"), [("true", 1), ("", 0)])
 def test_a_missing_fixture_is_counted_and_fails_continuous_integration(ci: str, status: int, tmp_path: Path) -> None:
     (tmp_path / "test_suite.py").write_text(SUITE)

@@ -32,6 +32,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
         yield opened
 
 
+@pytest.mark.slow
 def test_communities_are_those_that_share_features(store: Store) -> None:
     found = communities(store)
     table = found.circuits.set_index("circuit")
@@ -65,6 +66,7 @@ def test_a_circuit_that_mixes_communities_shares_features_with_each_alone(store:
     assert not communities(store, least_share=0.5).circuits["mixes"].any()
 
 
+@pytest.mark.slow
 def test_likeness_is_that_of_the_query(tmp_path: Path) -> None:
     names = ["r1", "r2", "r3"]
     with connect(f"ladybug:{tmp_path / 'atlas.lbug'}") as opened:
@@ -103,6 +105,7 @@ def planted(random: np.random.Generator, *, apart: bool) -> list[CircuitRows]:
     return rows
 
 
+@pytest.mark.slow
 def test_planted_communities_are_above_the_null_and_chance_is_not(tmp_path: Path) -> None:
     values = {}
     for apart in (True, False):
@@ -161,6 +164,7 @@ def test_a_store_without_circuits_is_refused(tmp_path: Path) -> None:
         communities(opened)
 
 
+@pytest.mark.slow
 def test_families_are_features_of_the_same_circuits_with_the_same_signs(tmp_path: Path) -> None:
     with connect(f"ladybug:{tmp_path / 'atlas.lbug'}") as opened:
         opened.write(small_circuits())

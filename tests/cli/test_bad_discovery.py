@@ -39,6 +39,7 @@ def arguments(toy: Path, store: Path, **changed: Path | str) -> list[str]:
     return ["discover", *options, "--store", str(store)]
 
 
+@pytest.mark.slow
 def test_the_same_without_mistake_works(atlas_here: Command, toy: Path, tmp_path: Path) -> None:
     done = atlas_here(*arguments(toy, tmp_path / "atlas.lbug"))
     assert done.code == 0

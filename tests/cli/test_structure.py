@@ -14,6 +14,7 @@ from circuit_atlas.cypher import connect
 from tests.cli.conftest import Command
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("question", Question)
 def test_every_question_has_a_table_and_the_same_rows_as_json_and_csv(
     question: Question, atlas_here: Command, store: str

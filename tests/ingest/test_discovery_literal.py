@@ -87,6 +87,7 @@ def floor(choice: Choice) -> float:
     return float(choice.settings.get("node_floor", 0.0))
 
 
+@pytest.mark.slow
 def test_nodes_are_the_units_above_the_floor_with_their_effects(case: tuple[Choice, TinyRun]) -> None:
     choice, run = case
     nodes = run.nodes()

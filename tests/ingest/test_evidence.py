@@ -34,6 +34,7 @@ def features(run: TinyRun) -> list[tuple[Site, Row]]:
     return [(sites[row["component"], row["layer"]], row) for row in run.rows("Feature")]
 
 
+@pytest.mark.slow
 def test_tokens_a_feature_fires_on_are_those_of_a_loop_over_all_clean_tokens(run: TinyRun) -> None:
     words = run.subject.model.tokenizer.convert_ids_to_tokens
     for site, row in features(run):

@@ -28,6 +28,7 @@ EDGES = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("family", "kind", "normalisation"), KINDS)
 @pytest.mark.parametrize("pairs", [True, False])
 def test_exact_effects_of_nodes(tmp_path: Path, family: str, kind: str, normalisation: str, pairs: bool) -> None:

@@ -66,6 +66,7 @@ def _numbers(found: Any) -> list[tuple[str, float]]:
     return sorted(rows) + sorted((edge["from"] + edge["to"], edge["weight"]) for edge in edges)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", ["node effects", "edge weights"])
 @pytest.mark.parametrize("outer", ["clean", "ig"])
 def test_an_interrupted_run_goes_on_where_it_stopped(settings: dict[str, Any], stage: str, outer: str) -> None:

@@ -37,6 +37,7 @@ class Opener:
         return open_it
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("most", "opened", "alive"),
     [

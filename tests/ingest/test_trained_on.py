@@ -55,6 +55,7 @@ def random_dictionary(hook: str, *, subtracts: bool, kind: str = "standard", **m
     return sae
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("subtracts", [True, False])
 @pytest.mark.parametrize("kind", ["standard", "jumprelu", "topk"])
 @pytest.mark.parametrize(

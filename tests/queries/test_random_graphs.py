@@ -49,6 +49,7 @@ def stores(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     filled.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("name", GRAPHS)
 def test_nodes_and_edges_are_those_above_the_thresholds(name: str, engine: str, stores: Mapping[str, Store]) -> None:
