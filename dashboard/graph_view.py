@@ -16,8 +16,9 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader
 from pyvis.network import Network
 
+from circuit_atlas.analysis.plots.style import INK
 from circuit_atlas.dashboard.layout import Canvas, Columns, Layout, Unit, lay_out
-from circuit_atlas.dashboard.palette import INK, SHAPES, edge_opacity, edge_width, node_size, sign_colour
+from circuit_atlas.dashboard.palette import SHAPES, edge_opacity, edge_width, node_size, sign_colour
 from circuit_atlas.dashboard.records import records
 from circuit_atlas.dashboard.wording import edge_hover, node_hover, node_label
 

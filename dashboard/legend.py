@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from circuit_atlas.dashboard.palette import INK, NEGATIVE, NEUTRAL, POSITIVE
+from circuit_atlas.analysis.plots.style import INK
+from circuit_atlas.dashboard.palette import NEGATIVE, NEUTRAL, POSITIVE
 
 _ROW = "display:flex;flex-wrap:wrap;gap:2px 18px;align-items:center;font-size:0.85rem;color:#5b6270"
 

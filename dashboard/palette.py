@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from math import sqrt
 
-POSITIVE = "#0072B2"
-NEGATIVE = "#D55E00"
-NEUTRAL = "#8A8A8A"
-INK = "#262730"
+from circuit_atlas.analysis.plots.style import BLUE, GREY, VERMILION
+
+POSITIVE = BLUE
+NEGATIVE = VERMILION
+NEUTRAL = GREY
 
 SHAPES = {"feature": "dot", "error": "triangle", "target": "diamond"}
 """Shape of each kind of node in the drawing library's words."""

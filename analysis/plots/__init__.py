@@ -1,0 +1,7 @@
+"""Pictures of what the analyses found: one look, drawn from the tables that the functions of `analysis` return."""
+
+from __future__ import annotations
+
+from circuit_atlas.analysis.plots.style import new_axes, save
+
+__all__ = ["new_axes", "save"]
