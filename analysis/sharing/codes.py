@@ -103,13 +103,27 @@ def part(code: Ints, name: str) -> Ints:
     raise KeyError(name)
 
 
-def without_feature(code: Ints) -> Ints:
-    """Return codes with the dictionary's row taken out: what stays when a feature is exchanged for another."""
-    kept: Ints = code >> _FEATURE
-    return kept
-
-
-def with_feature(rest: Ints, feature: Ints) -> Ints:
-    """Put a row of the dictionary into what `without_feature` left."""
-    code: Ints = (rest << _FEATURE) | (feature + 1)
+def encode_features(component: str, layer: int, feature: Ints) -> Ints:
+    """Return codes of features of one site, wherever they are, of the first model and dictionaries."""
+    code: Ints = (feature + 1) | (
+        COMPONENTS.index(component) << _FEATURE + _PLACE | (layer + 1) << _FEATURE + _PLACE + _COMPONENT
+    )
     return code
+
+
+def site_number(code: Ints) -> Ints:
+    """Return a number for the site of each code."""
+    number: Ints = code >> _FEATURE + _PLACE
+    return number
+
+
+def anywhere(code: Ints) -> Ints:
+    """Return codes without their place: the features themselves."""
+    plain: Ints = code & ~(((1 << _PLACE) - 1) << _FEATURE)
+    return plain
+
+
+def place_bits(code: Ints) -> Ints:
+    """Return what `anywhere` takes away."""
+    bits: Ints = code & (((1 << _PLACE) - 1) << _FEATURE)
+    return bits
