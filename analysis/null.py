@@ -146,16 +146,38 @@ def active_of(
 
 
 def chances(
-    pair: PairUses, active: tuple[dict[Site, Active], ...], count: int, seed: int
+    pair: PairUses,
+    active: tuple[dict[Site, Active], ...],
+    count: int,
+    seed: int | tuple[int, ...],
+    *,
+    of: str | None = None,
+    figure: str | None = None,
 ) -> tuple[list[Chances], tuple[int, int]]:
-    """Say what the null says of every figure of a pair, and how many features of each circuit it left out."""
+    """Say what the null says of a pair, and how many features of each circuit it left out.
+
+    Args:
+        pair: what both circuits use.
+        active: what was active on the data of each.
+        count: draws, where there is no exact tail.
+        seed: seed of the draws.
+        of: nodes or edges alone.
+        figure: n_shared or weighted_jaccard alone.
+
+    """
     one, other = (choice(some, features_of(pair.nodes, place)) for place, some in enumerate(active))
     matching = match(one, other)
     random = np.random.default_rng(seed)
-    rows = [*_of_nodes(pair.nodes, matching, count, random)]
-    if pair.edges is not None:
+    rows: list[Chances] = []
+    if of != "edges":
+        exact = pair.nodes.codes.level == "feature"
+        if exact and figure != "weighted_jaccard":
+            rows.append(_exact(matching))
+        if not exact or figure != "n_shared":
+            rows += _drawn("nodes", pair.nodes, matching, count, random, counted=not exact)
+    if of != "nodes" and pair.edges is not None:
         rows += _drawn("edges", pair.edges, matching, count, random, counted=True)
-    return rows, (one.n_outside, other.n_outside)
+    return [row for row in rows if figure in (None, row.figure)], (one.n_outside, other.n_outside)
 
 
 def features_of(nodes: Uses, circuit: int) -> Ints:
@@ -185,14 +207,9 @@ def false_discovery(p_values: Floats) -> Floats:
     return found
 
 
-def _of_nodes(nodes: Uses, matching: Matching, count: int, random: np.random.Generator) -> Iterator[Chances]:
-    exact = nodes.codes.level == "feature"
-    if exact:
-        counted = count_shared(int(matching.chosen.all(axis=0).sum()), matching.distribution())
-        yield Chances(
-            "nodes", "n_shared", counted.observed, counted.expected, counted.spread, counted.p_value, "exact"
-        )
-    yield from _drawn("nodes", nodes, matching, count, random, counted=not exact)
+def _exact(matching: Matching) -> Chances:
+    counted = count_shared(int(matching.chosen.all(axis=0).sum()), matching.distribution())
+    return Chances("nodes", "n_shared", counted.observed, counted.expected, counted.spread, counted.p_value, "exact")
 
 
 def _drawn(

@@ -8,7 +8,7 @@ counts where their absolute value is above the threshold. Each has a kind, so th
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -61,6 +61,10 @@ class Uses:
     def where(self, kept: Ints | Mask) -> Uses:
         """The same of some uses alone."""
         return Uses(self.circuit[kept], self.kind[kept], self.item[kept], self.value[kept], self.items, self.codes)
+
+    def after(self, places: int) -> Uses:
+        """The same with circuits numbered from `places`."""
+        return replace(self, circuit=self.circuit + places)
 
     def strongest(self, size: int | None, *, equal: bool = True) -> Uses:
         """Keep of each kind the `size` strongest of every circuit, or (equal) as many as the smallest of them has.

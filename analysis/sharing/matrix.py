@@ -1,0 +1,110 @@
+"""What every two of many circuits share, all pairs at once.
+
+Uses are a sparse matrix of circuits by items. Items that many circuits have make dense columns, whose sums are matrix
+products; for the others every two uses of one item are met once, by comparing each use with the next, the next but one,
+… of the same item. Both are exact.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from circuit_atlas.analysis.graph import Floats, Ints
+from circuit_atlas.analysis.sharing.figures import spearman
+from circuit_atlas.analysis.sharing.uses import Uses
+
+HUB = 32
+"""Items that more circuits have make dense columns."""
+
+BLOCK = 2048
+"""Dense columns held at once."""
+
+
+@dataclass(frozen=True)
+class Sums:
+    """Sums over what every two circuits share, shape [circuits, circuits] each; diagonals are the circuits' own.
+
+    Attributes:
+        n_shared: number of items that both have.
+        n_same_sign: of them, those with the same sign.
+        shared: absolute values, in the row's circuit, of items that the column's has too.
+        smaller: the smaller of both absolute values.
+
+    """
+
+    n_shared: Floats
+    n_same_sign: Floats
+    shared: Floats
+    smaller: Floats
+
+
+def sums(uses: Uses, n: int) -> Sums:
+    """Sum what every two of `n` circuits share."""
+    found = Sums(*(np.zeros((n, n)) for _ in range(4)))
+    if not len(uses.item):
+        return found
+    counts = np.bincount(uses.item)
+    hub = counts[uses.item] > HUB
+    _add_hubs(found, uses.where(hub), n)
+    _add_rare(found, uses.where(~hub), n)
+    size = np.abs(uses.value)
+    for matrix, weights in ((found.n_shared, None), (found.n_same_sign, None), (found.shared, size), (found.smaller, size)):
+        np.fill_diagonal(matrix, np.bincount(uses.circuit, weights=weights, minlength=n))
+    return found
+
+
+def rank_correlations(uses: Uses, n: int) -> Floats:
+    """Return Spearman's rank correlation of absolute values over what every two circuits share, pair by pair."""
+    found = np.full((n, n), np.nan)
+    ends = np.searchsorted(uses.circuit, np.arange(n + 1))
+    items = [uses.item[start:end] for start, end in zip(ends, ends[1:], strict=False)]
+    sizes = [np.abs(uses.value[start:end]) for start, end in zip(ends, ends[1:], strict=False)]
+    for a in range(n):
+        for b in range(a + 1, n):
+            _, in_a, in_b = np.intersect1d(items[a], items[b], assume_unique=True, return_indices=True)
+            found[a, b] = found[b, a] = spearman(sizes[a][in_a], sizes[b][in_b])
+    return found
+
+
+def _add_hubs(found: Sums, uses: Uses, n: int) -> None:
+    hubs, column = np.unique(uses.item, return_inverse=True)
+    for start in range(0, len(hubs), BLOCK):
+        here = (column >= start) & (column < start + BLOCK)
+        values = np.zeros((n, min(BLOCK, len(hubs) - start)))
+        values[uses.circuit[here], column[here] - start] = uses.value[here]
+        has, sign, size = (values != 0.0).astype(np.float32), np.sign(values).astype(np.float32), np.abs(values)
+        both = has @ has.T
+        found.n_shared[:] += both
+        found.n_same_sign[:] += (both + sign @ sign.T) / 2.0
+        found.shared[:] += size @ has.astype(np.float64).T
+        narrow = size.astype(np.float32)
+        for row in range(n):
+            used = np.flatnonzero(has[row])
+            if len(used):
+                found.smaller[row] += np.minimum(narrow[row, used], narrow[:, used]).sum(axis=1, dtype=np.float64)
+
+
+def _add_rare(found: Sums, uses: Uses, n: int) -> None:
+    order = np.lexsort((uses.circuit, uses.item))
+    circuit, item, value = uses.circuit[order], uses.item[order], uses.value[order]
+    size = np.abs(value)
+    first: Ints = np.arange(len(item))
+    for step in range(1, HUB):
+        first = first[first + step < len(item)]
+        first = first[item[first] == item[first + step]]
+        if not len(first):
+            return
+        other = first + step
+        a, b = circuit[first], circuit[other]
+        _add(found.n_shared, a, b, None, n)
+        _add(found.n_same_sign, a, b, (value[first] * value[other] > 0.0).astype(np.float64), n)
+        _add(found.smaller, a, b, np.minimum(size[first], size[other]), n)
+        found.shared[:] += np.bincount(a * n + b, weights=size[first], minlength=n * n).reshape(n, n)
+        found.shared[:] += np.bincount(b * n + a, weights=size[other], minlength=n * n).reshape(n, n)
+
+
+def _add(matrix: Floats, a: Ints, b: Ints, weights: Floats | None, n: int) -> None:
+    added = np.bincount(a * n + b, weights=weights, minlength=n * n).reshape(n, n)
+    matrix += added + added.T
