@@ -173,8 +173,12 @@ def compare(
     pair = read_pair(store, a, b, level, cut)
     about = {"circuit_a": pair.names[0], "circuit_b": pair.names[1], "level": level, **cut.params}
     return Comparison(
-        *(*pair.names, level, cut),
-        **{of: _by_kind(pair.of(of), of, pair.asked, about) for of in ("nodes", "edges")},
+        a=pair.names[0],
+        b=pair.names[1],
+        level=level,
+        cut=cut,
+        nodes=_by_kind(pair.nodes, "nodes", pair.asked, about),
+        edges=_by_kind(pair.of("edges"), "edges", pair.asked, about),
         _store=store,
         _uses=pair,
         _limit=limit,

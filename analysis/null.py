@@ -1,16 +1,17 @@
 """Do two circuits share more than what both are active on would make them share?
 
-Two circuits found on the same prompts draw on the same active features, and share many of them even where their mechanisms
-have nothing to do with each other. The null takes that away: each circuit chooses features only by how often and how
-strongly they are active on its own data, independently of the other.
+Two circuits found on the same prompts draw on the same active features, and share many of them even where their
+mechanisms have nothing to do with each other. The null takes that away: each circuit chooses features only by how often
+and how strongly they are active on its own data, independently of the other.
 
 - **Features, counted** (level feature): the exact distribution, stratum by stratum (`sharing.exact`); mid-p value.
-- **Everything else** (effect-weighted overlap, roles, positions, edges): draws in which each circuit keeps its graph and its
-  features are dealt anew within the strata (`sharing.relabel`); mid-p value over the draws, the observed among them.
+- **Everything else** (effect-weighted overlap, roles, positions, edges): draws in which each circuit keeps its graph
+  and its features are dealt anew within the strata (`sharing.relabel`); mid-p value over the draws, the observed among
+  them.
 - **Many pairs**: the false discovery rate over all of them by Benjamini and Hochberg (1995).
 
-First-token features, errors and the target take no part. What was active is stored with a circuit by discovery; a circuit
-without it has no null.
+First-token features, errors and the target take no part. What was active is stored with a circuit by discovery; a
+circuit without it has no null.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from circuit_atlas.analysis.sharing.candidates import Active, Site, fetch_candid
 from circuit_atlas.analysis.sharing.codes import anywhere
 from circuit_atlas.analysis.sharing.exact import Counted, count_shared
 from circuit_atlas.analysis.sharing.matching import Choice, Matching, choice, match
-from circuit_atlas.analysis.sharing.pair import Cut, PairUses, read_pair
+from circuit_atlas.analysis.sharing.pair import Cut, read_pair
 from circuit_atlas.analysis.sharing.relabel import draws, shared_now, side
 from circuit_atlas.analysis.sharing.uses import FEATURE, Uses
 from circuit_atlas.errors import QueryError
@@ -65,10 +66,14 @@ class Chances:
     method: str
 
     @property
+    def z(self) -> float:
+        """Standard deviations above what the null expects; NaN where it leaves nothing to chance."""
+        return (self.observed - self.expected) / self.spread if self.spread > 0.0 else float("nan")
+
+    @property
     def row(self) -> tuple[Any, ...]:
         """The values of `NULL_COLUMNS`."""
-        z = (self.observed - self.expected) / self.spread if self.spread > 0.0 else float("nan")
-        return (self.of, self.figure, self.observed, self.expected, self.spread, z, self.p_value, self.method)
+        return (self.of, self.figure, self.observed, self.expected, self.spread, self.z, self.p_value, self.method)
 
 
 def sharing_null(
@@ -113,10 +118,15 @@ def sharing_null(
     require_count(count)
     pair = read_pair(store, a, b, level, Cut(node_threshold, edge_threshold, size, edge_size), edges=edges)
     active, asked = active_of(store, pair.names)
-    rows, outside = chances(pair, active, count, seed)
+    one, other = (choice(some, features_of(pair.nodes, place)) for place, some in enumerate(active))
+    rows = chances(pair.nodes, pair.edges, (one, other), count, seed)
     about = {"circuit_a": pair.names[0], "circuit_b": pair.names[1], "level": level, "seed": seed}
     return tabulate(
-        NULL_COLUMNS, (one.row for one in rows), (*pair.asked, *asked), compared=about, outside=list(outside)
+        NULL_COLUMNS,
+        (one.row for one in rows),
+        (*pair.asked, *asked),
+        compared=about,
+        outside=[one.n_outside, other.n_outside],
     )
 
 
@@ -126,9 +136,7 @@ def require_count(count: int) -> None:
         raise QueryError(f"the number of draws is {count}; give 1 or more (2,000 resolve p-values of 0.05 well)")
 
 
-def active_of(
-    store: Store, names: tuple[str, ...]
-) -> tuple[tuple[dict[Site, Active], ...], tuple[Asked, ...]]:
+def active_of(store: Store, names: tuple[str, ...]) -> tuple[tuple[dict[Site, Active], ...], tuple[Asked, ...]]:
     """Fetch what was active on the data of each circuit.
 
     Raises:
@@ -139,45 +147,46 @@ def active_of(
     for name, (active, _) in zip(names, found, strict=True):
         if not active:
             raise QueryError(
-                f"circuit {name!r} was stored without what was active on its data, so there is no null to compare with: "
-                "discover it again, or ask without the null"
+                f"circuit {name!r} was stored without what was active on its data, so there is no null to compare "
+                "with: discover it again, or ask without the null"
             )
     return tuple(active for active, _ in found), tuple(one for _, asked in found for one in asked)
 
 
 def chances(
-    pair: PairUses,
-    active: tuple[dict[Site, Active], ...],
+    nodes: Uses,
+    edges: Uses | None,
+    choices: tuple[Choice, Choice],
     count: int,
     seed: int | tuple[int, ...],
     *,
     of: str | None = None,
     figure: str | None = None,
-) -> tuple[list[Chances], tuple[int, int]]:
-    """Say what the null says of a pair, and how many features of each circuit it left out.
+) -> list[Chances]:
+    """Say what the null says of a pair.
 
     Args:
-        pair: what both circuits use.
-        active: what was active on the data of each.
+        nodes: units of both, circuits 0 and 1.
+        edges: edges of both, where they are asked for.
+        choices: what each could choose, and chose.
         count: draws, where there is no exact tail.
         seed: seed of the draws.
         of: nodes or edges alone.
         figure: n_shared or weighted_jaccard alone.
 
     """
-    one, other = (choice(some, features_of(pair.nodes, place)) for place, some in enumerate(active))
-    matching = match(one, other)
+    matching = match(*choices)
     random = np.random.default_rng(seed)
     rows: list[Chances] = []
     if of != "edges":
-        exact = pair.nodes.codes.level == "feature"
+        exact = nodes.codes.level == "feature"
         if exact and figure != "weighted_jaccard":
             rows.append(_exact(matching))
         if not exact or figure != "n_shared":
-            rows += _drawn("nodes", pair.nodes, matching, count, random, counted=not exact)
-    if of != "nodes" and pair.edges is not None:
-        rows += _drawn("edges", pair.edges, matching, count, random, counted=True)
-    return [row for row in rows if figure in (None, row.figure)], (one.n_outside, other.n_outside)
+            rows += _drawn("nodes", nodes, matching, count, random, counted=not exact)
+    if of != "nodes" and edges is not None:
+        rows += _drawn("edges", edges, matching, count, random, counted=True)
+    return [row for row in rows if figure in (None, row.figure)]
 
 
 def features_of(nodes: Uses, circuit: int) -> Ints:

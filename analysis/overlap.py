@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from circuit_atlas.analysis.graph import Floats
-from circuit_atlas.analysis.null import DRAWS, NULL_COLUMNS, active_of, chances, false_discovery, require_count
+from circuit_atlas.analysis.null import DRAWS, chances, false_discovery, features_of, require_count
 from circuit_atlas.analysis.result import Asked, Column, tabulate
+from circuit_atlas.analysis.sharing.candidates import fetch_candidates
 from circuit_atlas.analysis.sharing.many import clustered, read_all
+from circuit_atlas.analysis.sharing.matching import Choice, choice
 from circuit_atlas.analysis.sharing.matrix import Sums, rank_correlations, sums
-from circuit_atlas.analysis.sharing.pair import Cut, read_pair
+from circuit_atlas.analysis.sharing.pair import Cut
 from circuit_atlas.analysis.sharing.uses import FIRST_TOKEN_CHOICES, LEVELS, Uses
 from circuit_atlas.errors import QueryError
 
@@ -45,6 +47,12 @@ PAIR_COLUMNS = {
     "p_value": Column("float", "", "mid-p value of sharing as much or more under the null"),
     "q_value": Column("float", "", "Benjamini and Hochberg's, over all pairs that have a p-value"),
 }
+
+
+Tested = tuple[float, float, float]
+"""Expected, z and p-value of one pair."""
+
+UNTESTED: Tested = (float("nan"), float("nan"), float("nan"))
 
 
 @dataclass(frozen=True)
@@ -151,14 +159,17 @@ def overlap(
     """
     require_count(count)
     cut = _cut(of, node_threshold, edge_threshold, size)
-    matrix, total, asked = _measured(store, level, of, measure, "drop", cut)
-    pairs = _pairs(store.query("comparable"))
-    found = dict.fromkeys(pairs, (np.nan, np.nan, np.nan))
-    without: list[str] = []
-    if null:
-        tested = _Tested(store, level, of, "weighted_jaccard" if "weighted" in measure else "n_shared", cut, count, seed)
-        found, without = tested.pairs(pairs, [str(name) for name in matrix.columns])
-        asked = (*asked, *tested.asked)
+    matrix, total, uses, asked = _measured(store, level, of, measure, "drop", cut)
+    names = [str(name) for name in matrix.columns]
+    heads = store.query("comparable")
+    pairs = _pairs(heads)
+    found, without = dict.fromkeys(pairs, UNTESTED), list[str]()
+    if null and pairs:
+        nodes = uses if of == "nodes" else read_all(store, heads, level, cut, of="nodes", first_token="drop")[0]
+        choices, without, more = _choices(store, nodes, names)
+        tested = _Tested(of, "weighted_jaccard" if "weighted" in measure else "n_shared", count, seed)
+        found = tested.pairs(nodes, None if of == "nodes" else uses, choices, pairs)
+        asked = (*asked, *more)
     q_values = false_discovery(np.array([p for _, _, p in found.values()]))
     cells = matrix.to_numpy(np.float64)
     rows = [
@@ -173,45 +184,41 @@ def overlap(
     return Overlap(matrix, tabulate(PAIR_COLUMNS, rows, asked, compared=about, without_null=without), clustered(cells))
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Tested:
-    """The null of many pairs: what is active on a circuit's data is read once."""
+    """What the null of many pairs is asked with."""
 
-    store: Store
-    level: str
     of: str
     figure: str
-    cut: Cut
     count: int
     seed: int
-    asked: tuple[Asked, ...] = ()
 
     def pairs(
-        self, pairs: Sequence[tuple[int, int]], names: Sequence[str]
-    ) -> tuple[dict[tuple[int, int], tuple[float, float, float]], list[str]]:
-        """Return expected, z and p-value of each pair, and the circuits that have no null."""
-        active = {}
-        without = []
-        for place in sorted({place for pair in pairs for place in pair}):
-            try:
-                (active[place],), asked = active_of(self.store, (names[place],))
-            except QueryError:
-                without.append(names[place])
-            else:
-                self.asked += asked
-        found = {}
+        self, nodes: Uses, edges: Uses | None, choices: Mapping[int, Choice], pairs: Sequence[tuple[int, int]]
+    ) -> dict[tuple[int, int], Tested]:
+        """Return expected, z and p-value of each pair; NaN of circuits that have no null."""
+        found = dict.fromkeys(pairs, UNTESTED)
         for a, b in pairs:
-            if a in active and b in active:
-                found[a, b] = self._one(names[a], names[b], (active[a], active[b]), (self.seed, a, b))
-            else:
-                found[a, b] = (np.nan, np.nan, np.nan)
-        return found, without
+            if a in choices and b in choices:
+                both = choices[a], choices[b]
+                some = None if edges is None else edges.pair(a, b)
+                of = {"of": self.of, "figure": self.figure}
+                (one,) = chances(nodes.pair(a, b), some, both, self.count, (self.seed, a, b), **of)
+                found[a, b] = (one.expected, one.z, one.p_value)
+        return found
 
-    def _one(self, a: str, b: str, active: Any, seed: tuple[int, int, int]) -> tuple[float, float, float]:
-        pair = read_pair(self.store, a, b, self.level, self.cut, edges=self.of == "edges")
-        rows, _ = chances(pair, active, self.count, seed, of=self.of, figure=self.figure)
-        row = dict(zip(NULL_COLUMNS, rows[0].row, strict=True))
-        return float(row["expected"]), float(row["z"]), float(row["p_value"])
+
+def _choices(store: Store, nodes: Uses, names: Sequence[str]) -> tuple[dict[int, Choice], list[str], tuple[Asked, ...]]:
+    """Return what each circuit could choose and chose; names of circuits stored without it; and what was asked."""
+    found, without, asked = dict[int, Choice](), list[str](), tuple[Asked, ...]()
+    for place, name in enumerate(names):
+        active, more = fetch_candidates(store, name)
+        asked += more
+        if active:
+            found[place] = choice(active, features_of(nodes.pair(place, place), 0))
+        else:
+            without.append(name)
+    return found, without, asked
 
 
 def _cut(of: str, node_threshold: float, edge_threshold: float, size: int | None) -> Cut:
@@ -227,8 +234,8 @@ def _pairs(heads: pd.DataFrame) -> list[tuple[int, int]]:
 
 def _measured(
     store: Store, level: str, of: str, measure: str, first_token: str, cut: Cut
-) -> tuple[pd.DataFrame, Sums, tuple[Asked, ...]]:
-    """Return the matrix of a measure, the sums it comes from, and what was asked."""
+) -> tuple[pd.DataFrame, Sums, Uses, tuple[Asked, ...]]:
+    """Return the matrix of a measure, the sums and uses it comes from, and what was asked."""
     import pandas as pd
 
     for name, value, known in (
@@ -249,7 +256,7 @@ def _measured(
         "units": dict.fromkeys(names, "share"),
         "descriptions": dict.fromkeys(names, MEASURES[measure].replace("units", of)),
     }
-    return matrix, total, asked
+    return matrix, total, uses, asked
 
 
 def _cells(measure: str, total: Sums, uses: Uses) -> Floats:
@@ -266,16 +273,10 @@ def _cells(measure: str, total: Sums, uses: Uses) -> Floats:
         case "same_sign":
             parts = total.n_same_sign, total.n_shared
         case _:
-            cells = rank_correlations(uses, len(number))
-            np.fill_diagonal(cells, 1.0)
-            return cells
+            ranked = rank_correlations(uses, len(number))
+            np.fill_diagonal(ranked, 1.0)
+            return ranked
     empty = np.nan if measure == "same_sign" else 0.0
-    cells = np.divide(parts[0], parts[1], out=np.full(total.n_shared.shape, empty), where=parts[1] > 0.0)
+    cells: Floats = np.divide(parts[0], parts[1], out=np.full(total.n_shared.shape, empty), where=parts[1] > 0.0)
     np.fill_diagonal(cells, 1.0)
     return cells
-
-
-def rows_of_matrix(found: Overlap) -> Iterator[dict[str, Any]]:
-    """Give the clustered matrix row by row, for tables: the circuit, then its share with each in the same order."""
-    for name, row in found.clustered.iterrows():
-        yield {"circuit": name, **row.to_dict()}

@@ -79,7 +79,7 @@ class Codes:
         if self.level == "role":
             for role in table[f"{prefix}role"].unique():
                 self.roles.setdefault(str(role), len(self.roles) + 1)
-            return table[f"{prefix}role"].map(self.roles).to_numpy(np.int64)
+            return np.asarray(table[f"{prefix}role"].map(self.roles), np.int64)
         return np.zeros(len(table), np.int64)
 
 
@@ -127,3 +127,9 @@ def place_bits(code: Ints) -> Ints:
     """Return what `anywhere` takes away."""
     bits: Ints = code & (((1 << _PLACE) - 1) << _FEATURE)
     return bits
+
+
+def without_group(code: Ints) -> Ints:
+    """Return codes as of the first model and dictionaries."""
+    plain: Ints = code & ((1 << _FEATURE + _PLACE + _COMPONENT + _LAYER) - 1)
+    return plain

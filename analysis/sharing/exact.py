@@ -1,7 +1,7 @@
 """The exact distribution of the number of features that two circuits share, where chance alone decides.
 
-In a stratum of n features let the one circuit have chosen a and the other b. Given these counts, and each feature's odds
-o and p of being chosen by the one and by the other, the number shared has the weights of t in the coefficient of
+In a stratum of n features let the one circuit have chosen a and the other b. Given these counts, and each feature's
+odds o and p of being chosen by the one and by the other, the number shared has the weights of t in the coefficient of
 x^a y^b of Π (1 + o x + p y + o p x y t), the product over the features of the stratum. Where all odds are equal this is
 the hypergeometric distribution; with them it is Fisher's noncentral one for both circuits at once. Strata are
 independent, so the whole count has the convolution of theirs: the exact conditional test for 2 × 2 tables in strata
@@ -73,7 +73,7 @@ def shared_distribution(
     chosen = np.stack([np.asarray(in_one, np.int64), np.asarray(in_other, np.int64)])
     by_size: dict[int, list[Ints]] = {}
     for places in strata:
-        if (0 < chosen[:, places].sum(axis=1)).all():
+        if chosen[:, places].any(axis=1).all():
             by_size.setdefault(len(places), []).append(places)
     whole = np.ones(1)
     for size in sorted(by_size):

@@ -7,8 +7,6 @@ jaccard |A∩B| / |A∪B|; containment |A∩B| / |A|; weighted jaccard Σ min(|a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from circuit_atlas.analysis.graph import Floats
@@ -77,7 +75,8 @@ def _centred_ranks(values: Floats) -> Floats:
     _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
     ends = np.cumsum(counts)
     ranks: Floats = (ends - (counts - 1) / 2.0)[inverse]
-    return ranks - ranks.mean()
+    centred: Floats = ranks - ranks.mean()
+    return centred
 
 
 def _over(part: float, whole: float) -> float:
@@ -96,13 +95,3 @@ def columns_for(of: str, lead: dict[str, Column]) -> dict[str, Column]:
 
 def _is_sum(name: str) -> bool:
     return name in ("weight_a", "weight_b", "shared_weight_a", "shared_weight_b")
-
-
-def vectors(values: Sequence[tuple[np.ndarray, Floats]], length: int) -> tuple[Floats, Floats]:  # type: ignore[type-arg]
-    """Return two dense vectors of places and values."""
-    found = []
-    for place, value in values:
-        dense = np.zeros(length)
-        dense[place] = value
-        found.append(dense)
-    return found[0], found[1]

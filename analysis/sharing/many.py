@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from circuit_atlas.analysis.graph import Floats
 from circuit_atlas.analysis.result import Asked, asked_for
 from circuit_atlas.analysis.sharing.codes import Codes
 from circuit_atlas.analysis.sharing.pair import Cut
@@ -46,11 +47,9 @@ def read_all(
     groups = heads.groupby(["model", "suite"], sort=False).ngroup().tolist()
     if of == "edges" and (cut.node_threshold or cut.edge_threshold):
         for _, row in heads.iterrows():
-            refuse_threshold(
-                row["circuit"], row, node_threshold=cut.node_threshold, edge_threshold=cut.edge_threshold
-            )
+            refuse_threshold(row["circuit"], row, node_threshold=cut.node_threshold, edge_threshold=cut.edge_threshold)
     codes = Codes(level)
-    parts, asked = [], asked_for(heads)
+    parts, asked = list[Uses](), tuple[Asked, ...]()
     for start in range(0, len(names), AT_ONCE):
         some = slice(start, start + AT_ONCE)
         nodes = read_nodes(store, names[some], codes, groups[some])
@@ -69,10 +68,10 @@ def read_all(
             f"no circuit has {of} of features above node_threshold {cut.node_threshold:g} and edge_threshold "
             f"{cut.edge_threshold:g} (first token: {first_token}): give lower ones"
         )
-    return found, asked
+    return found, (*asked, *asked_for(heads))
 
 
-def clustered(likeness: np.ndarray) -> tuple[list[int], np.ndarray]:  # type: ignore[type-arg]
+def clustered(likeness: Floats) -> tuple[list[int], Floats]:
     """Return an order in which like circuits stand together, and the tree it comes from.
 
     Average linkage (Sokal and Michener 1958) on one less the likeness, leaves turned so that neighbours are near.

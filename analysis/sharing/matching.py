@@ -1,8 +1,8 @@
 """Two circuits' features matched on activity: what a null may exchange for what.
 
-A feature can be shared by chance only where it was active on the data of both circuits. Such features of one site fall
-into strata by how likely each circuit is to choose them, given how often and how strongly they are active on its own data
-(`odds`, `strata`). Given how many of a stratum each circuit chose, which ones is left to chance.
+A feature can be shared by chance only where it was active on the data of both circuits. Such features of a site fall
+into strata by how likely each circuit is to choose them, given how often and how strongly they are active on its own
+data (`odds`, `strata`). Given how many of a stratum each circuit chose, which ones is left to chance.
 """
 
 from __future__ import annotations
@@ -103,4 +103,3 @@ def match(one: Choice, other: Choice) -> Matching:
         for places in strata_of(odds[0, here], odds[1, here])
     ]
     return Matching(feature, odds, chosen, tuple(strata))
-

@@ -8,6 +8,7 @@ products; for the others every two uses of one item are met once, by comparing e
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -50,7 +51,12 @@ def sums(uses: Uses, n: int) -> Sums:
     _add_hubs(found, uses.where(hub), n)
     _add_rare(found, uses.where(~hub), n)
     size = np.abs(uses.value)
-    for matrix, weights in ((found.n_shared, None), (found.n_same_sign, None), (found.shared, size), (found.smaller, size)):
+    for matrix, weights in (
+        (found.n_shared, None),
+        (found.n_same_sign, None),
+        (found.shared, size),
+        (found.smaller, size),
+    ):
         np.fill_diagonal(matrix, np.bincount(uses.circuit, weights=weights, minlength=n))
     return found
 
@@ -59,8 +65,8 @@ def rank_correlations(uses: Uses, n: int) -> Floats:
     """Return Spearman's rank correlation of absolute values over what every two circuits share, pair by pair."""
     found = np.full((n, n), np.nan)
     ends = np.searchsorted(uses.circuit, np.arange(n + 1))
-    items = [uses.item[start:end] for start, end in zip(ends, ends[1:], strict=False)]
-    sizes = [np.abs(uses.value[start:end]) for start, end in zip(ends, ends[1:], strict=False)]
+    items = [uses.item[start:end] for start, end in pairwise(ends)]
+    sizes = [np.abs(uses.value[start:end]) for start, end in pairwise(ends)]
     for a in range(n):
         for b in range(a + 1, n):
             _, in_a, in_b = np.intersect1d(items[a], items[b], assume_unique=True, return_indices=True)

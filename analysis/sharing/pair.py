@@ -110,18 +110,18 @@ def read_pair(store: Store, a: str, b: str, level: str, cut: Cut, *, edges: bool
     if level not in LEVELS:
         raise QueryError(f"level is {level!r}; it must be one of {', '.join(LEVELS)}")
     names = resolve_circuit(store, a), resolve_circuit(store, b)
-    heads = store.query("comparable").set_index("circuit", drop=False)
-    one, other = (heads.loc[name] for name in names)
+    heads = store.query("comparable")
+    one, other = (heads[heads["circuit"] == name].iloc[0] for name in names)
     _require_same(one, other)
     if level != "feature":
         _require_positions(store, one, other, level)
     for row in (one, other):
-        refuse_threshold(row["circuit"], row, node_threshold=cut.node_threshold, edge_threshold=cut.edge_threshold)
+        refuse_threshold(str(row["circuit"]), row, node_threshold=cut.node_threshold, edge_threshold=cut.edge_threshold)
     codes = Codes(level)
     read = [read_nodes(store, [name], codes, [0]) for name in names]
     linked = [read_edges(store, [name], nodes) for name, nodes in zip(names, read, strict=True)] if edges else []
     nothing: tuple[Ints, Ints, Floats] = (np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
-    nodes, links = together(*read, [one for one, _ in linked] or [nothing, nothing])
+    nodes, links = together(read[0], read[1], [one for one, _ in linked] or [nothing, nothing])
     uses = node_uses(nodes, codes, cut.node_threshold)
     for place, name in enumerate(names):
         _require_some(nodes, uses, place, name, cut.node_threshold)

@@ -1,8 +1,9 @@
-"""Strata: features that two circuits are about as likely to choose, so that which of them each chose is a matter of chance.
+"""Strata: features that two circuits are about as likely to choose, so that chance decides which of them each chose.
 
 Features of one site that are candidates of both circuits are points in the plane of the two fitted log odds (ranks).
 The plane is halved at the median of its longer side again and again, until another cut would leave fewer than `LEAST`
-features on a side: strata are then narrow where the two odds go together (the same prompts) and square where they do not.
+features on a side: strata are then narrow where the two odds go together (the same prompts) and square where they do
+not.
 """
 
 from __future__ import annotations

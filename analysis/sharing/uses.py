@@ -1,8 +1,9 @@
 """Which circuits use what: the rows of a store as numbers to count with.
 
 A *unit* is a feature, an error or the target, at one of three levels (wherever it is, at a role, or at a position); an
-*edge* is a pair of units. Effects and weights are pooled by signed sum over what the level does not tell apart, and a use
-counts where their absolute value is above the threshold. Each has a kind, so that what is not alike is counted apart.
+*edge* is a pair of units. Effects and weights are pooled by signed sum over what the level does not tell apart, and a
+use counts where their absolute value is above the threshold. Each has a kind, so that what is not alike is counted
+apart.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 
 from circuit_atlas.analysis.graph import Floats, Ints
 from circuit_atlas.analysis.result import Asked, asked_for
-from circuit_atlas.analysis.sharing.codes import Codes
+from circuit_atlas.analysis.sharing.codes import Codes, without_group
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -66,6 +67,14 @@ class Uses:
         """The same with circuits numbered from `places`."""
         return replace(self, circuit=self.circuit + places)
 
+    def pair(self, a: int, b: int) -> Uses:
+        """Two circuits' alone, as circuits 0 and 1, both of the same model and dictionaries, which codes then omit."""
+        ends = [np.searchsorted(self.circuit, [one, one + 1]) for one in (a, b)]
+        kept = np.concatenate([np.arange(*some) for some in ends])
+        used, item = np.unique(self.item[kept], return_inverse=True)
+        circuit = np.repeat([0, 1], [int(some[1] - some[0]) for some in ends])
+        return Uses(circuit, self.kind[kept], item, self.value[kept], without_group(self.items[used]), self.codes)
+
     def strongest(self, size: int | None, *, equal: bool = True) -> Uses:
         """Keep of each kind the `size` strongest of every circuit, or (equal) as many as the smallest of them has.
 
@@ -112,8 +121,8 @@ class Reading:
 def read_nodes(store: Store, names: Sequence[str], codes: Codes, groups: Sequence[int]) -> Reading:
     """Read the nodes of circuits that are neighbours in the alphabet; places are those in `names`."""
     table = store.query("node_uses", from_name=names[0], to_name=names[-1])
-    circuit = table["circuit"].map({name: place for place, name in enumerate(names)}).to_numpy(np.int64)
-    kind = table["kind"].map({"feature": FEATURE, "error": ERROR, "target": TARGET}).to_numpy(np.int64)
+    circuit = np.asarray(table["circuit"].map({name: place for place, name in enumerate(names)}), np.int64)
+    kind = np.asarray(table["kind"].map({"feature": FEATURE, "error": ERROR, "target": TARGET}), np.int64)
     kind = np.where((kind == FEATURE) & table["is_first_token"].to_numpy(bool), FIRST_TOKEN, kind)
     code = codes.encode(table, np.asarray(groups, np.int64)[circuit])
     return Reading(table["node"], circuit, code, kind, table["effect"].to_numpy(np.float64), asked_for(table))
@@ -126,7 +135,7 @@ def read_edges(store: Store, names: Sequence[str], nodes: Reading) -> tuple[Edge
     table = store.query("edge_uses", from_name=names[0], to_name=names[-1])
     place = pd.Index(nodes.node)
     count = table["targets"].map(len).to_numpy(np.int64)
-    source = np.repeat(place.get_indexer(table["source"]), count)
+    source = np.repeat(place.get_indexer(pd.Index(table["source"])), count)
     target = place.get_indexer(pd.Index(list(chain.from_iterable(table["targets"])), dtype=nodes.node.dtype))
     weight = np.fromiter(chain.from_iterable(table["weights"]), np.float64, int(count.sum()))
     return (source, target, weight), asked_for(table)
@@ -186,11 +195,14 @@ def together(one: Reading, other: Reading, edges: Sequence[Edges]) -> tuple[Read
     """Put the nodes and edges of two circuits into one reading, as circuits 0 and 1."""
     import pandas as pd
 
-    parts = [
-        np.concatenate([getattr(one, name), getattr(other, name) + more])
-        for name, more in (("circuit", 1), ("code", 0), ("kind", 0), ("effect", 0.0))
-    ]
-    nodes = Reading(pd.concat([one.node, other.node], ignore_index=True), *parts, (*one.asked, *other.asked))
+    nodes = Reading(
+        node=pd.concat([one.node, other.node], ignore_index=True),
+        circuit=np.concatenate([one.circuit, other.circuit + 1]),
+        code=np.concatenate([one.code, other.code]),
+        kind=np.concatenate([one.kind, other.kind]),
+        effect=np.concatenate([one.effect, other.effect]),
+        asked=(*one.asked, *other.asked),
+    )
     both = [np.concatenate([first, second]) for first, second in zip(*edges, strict=True)]
     both[0][len(edges[0][0]) :] += len(one.node)
     both[1][len(edges[0][0]) :] += len(one.node)
@@ -208,11 +220,14 @@ def joined(parts: Sequence[Uses]) -> Uses:
         pairs, place = np.unique(ends[:, 0] * max(len(units), 1) + ends[:, 1], return_inverse=True)
         items = units[np.stack(np.divmod(pairs, max(len(units), 1)), axis=1)]
     starts = np.cumsum([0, *(len(one.items) for one in parts)])
-    item = np.concatenate([place[start + one.item] for start, one in zip(starts, parts, strict=False)])
-    circuit, kind, value = (
-        np.concatenate([getattr(one, name) for one in parts]) for name in ("circuit", "kind", "value")
+    return Uses(
+        circuit=np.concatenate([one.circuit for one in parts]),
+        kind=np.concatenate([one.kind for one in parts]),
+        item=np.concatenate([place[start + one.item] for start, one in zip(starts, parts, strict=False)]),
+        value=np.concatenate([one.value for one in parts]),
+        items=items,
+        codes=parts[0].codes,
     )
-    return Uses(circuit, kind, item, value, items, parts[0].codes)
 
 
 def _treat(kind: Ints, first_token: str) -> tuple[Mask, Ints]:
@@ -232,7 +247,7 @@ def _edge_kind(source: Ints, target: Ints) -> Ints:
 def _pool(circuit: Ints, kind: Ints, item: Ints, value: Floats, items: Ints, codes: Codes, threshold: float) -> Uses:
     key = (circuit * len(KINDS) + kind) * max(len(items), 1) + item
     keys, place = np.unique(key, return_inverse=True)
-    pooled = np.bincount(place, weights=value, minlength=len(keys))
+    pooled: Floats = np.bincount(place, weights=value, minlength=len(keys)).astype(np.float64)
     kept = np.abs(pooled) > threshold
     keys, pooled = keys[kept], pooled[kept]
     group = keys // max(len(items), 1)
