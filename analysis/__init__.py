@@ -3,16 +3,23 @@
 from circuit_atlas.analysis.bottlenecks import bottlenecks
 from circuit_atlas.analysis.compare import Comparison, compare
 from circuit_atlas.analysis.faithfulness import faithfulness_table
-from circuit_atlas.analysis.overlap import overlap_matrix
+from circuit_atlas.analysis.null import false_discovery, sharing_null
+from circuit_atlas.analysis.overlap import Overlap, overlap, overlap_matrix
 from circuit_atlas.analysis.paths import strongest_paths
+from circuit_atlas.analysis.sizes import overlap_curve
 from circuit_atlas.analysis.thresholds import require_threshold
 
 __all__ = [
     "Comparison",
+    "Overlap",
     "bottlenecks",
     "compare",
     "faithfulness_table",
+    "false_discovery",
+    "overlap",
+    "overlap_curve",
     "overlap_matrix",
     "require_threshold",
+    "sharing_null",
     "strongest_paths",
 ]

@@ -76,6 +76,10 @@ class Chances:
         return (self.of, self.figure, self.observed, self.expected, self.spread, self.z, self.p_value, self.method)
 
 
+UNSAID = Chances("", "", *(float("nan"),) * 4, method="")
+"""Where there is no null."""
+
+
 def sharing_null(
     store: Store,
     a: str,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from circuit_atlas.analysis.plots.overlap import draw_overlap
 from circuit_atlas.analysis.plots.style import new_axes, save
 
-__all__ = ["new_axes", "save"]
+__all__ = ["draw_overlap", "new_axes", "save"]

@@ -6,6 +6,8 @@ also has a marker and a dash of its own.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,6 +50,15 @@ _SETTINGS: Any = {
     "svg.hashsalt": "circuit-atlas",
     "svg.fonttype": "none",
 }
+
+
+@contextmanager
+def legible() -> Iterator[None]:
+    """Have what is drawn within in the look of every picture."""
+    from matplotlib import rc_context
+
+    with rc_context(_SETTINGS):
+        yield
 
 
 def new_axes(columns: int = 1, rows: int = 1, *, height: float = 3.0) -> tuple[Figure, list[Axes]]:

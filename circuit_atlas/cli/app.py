@@ -15,6 +15,7 @@ from circuit_atlas.cli.demo import demo
 from circuit_atlas.cli.discover import discover
 from circuit_atlas.cli.models import models
 from circuit_atlas.cli.options import RootStoreOption, VersionOption
+from circuit_atlas.cli.overlap import overlap
 from circuit_atlas.cli.query import query
 from circuit_atlas.cli.show import show
 from circuit_atlas.cli.structure import structure
@@ -40,7 +41,7 @@ def root(context: typer.Context, store: RootStoreOption = None, version: Version
 
 
 COMMANDS = (
-    *(demo, models, discover, circuits, show, structure, query, compare, communities, families),
+    *(demo, models, discover, circuits, show, structure, query, compare, overlap, communities, families),
     *(copy, delete, check, dashboard),
 )
 for command in COMMANDS:
