@@ -93,9 +93,9 @@ def overlap(
     database: DatabaseOption = None,
     version: VersionOption = False,
 ) -> None:
-    """Compare all circuits pair by pair, those that are alike beside each other.
+    """Compare all circuits pair by pair.
 
-    The matrix stands in the order of a clustering (average linkage). Below it the pairs most alike: expected, z and
+    The matrix stands in the order of a clustering (average linkage), like beside like. Below it the pairs most alike: expected, z and
     p_value are those of the null, in which circuits choose features only by how often and how strongly they are active
     on their own data; q_value is the false discovery rate over all pairs (docs/overlap.md). Features at the first token
     of the input, errors and the target take no part.
