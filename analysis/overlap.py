@@ -35,6 +35,9 @@ MEASURES = {
 }
 """What a cell may hold."""
 
+_NEEDS = {"weighted_jaccard": ("smaller",), "weighted_containment": ("shared",), "same_sign": ("n_same_sign",)}
+"""Sums that a measure needs beside the number shared."""
+
 PAIR_COLUMNS = {
     "circuit_a": Column("string", "", "name of one circuit"),
     "circuit_b": Column("string", "", "name of the other"),
@@ -247,7 +250,7 @@ def _measured(
     heads = store.query("comparable")
     names = heads["circuit"].tolist()
     uses, asked = read_all(store, heads, level, cut, of=of, first_token=first_token)
-    total = sums(uses, len(names))
+    total = sums(uses, len(names), _NEEDS.get(measure, ()))
     matrix = pd.DataFrame(_cells(measure, total, uses), index=pd.Index(names, name="circuit"), columns=names)
     table = tabulate({}, [], asked)
     params = {"level": level, "of": of, "measure": measure, "first_token": first_token, **cut.params}

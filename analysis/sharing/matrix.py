@@ -7,10 +7,12 @@ products; for the others every two uses of one item are met once, by comparing e
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 
 from circuit_atlas.analysis.graph import Floats, Ints
 from circuit_atlas.analysis.sharing.figures import spearman
@@ -41,15 +43,19 @@ class Sums:
     smaller: Floats
 
 
-def sums(uses: Uses, n: int) -> Sums:
-    """Sum what every two of `n` circuits share."""
+SUMS = ("n_same_sign", "shared", "smaller")
+"""Sums that may be left out, for each takes its time; the number shared is always counted."""
+
+
+def sums(uses: Uses, n: int, wanted: Collection[str] = SUMS) -> Sums:
+    """Sum what every two of `n` circuits share; sums that are not wanted stay zero but on their diagonal."""
     found = Sums(*(np.zeros((n, n)) for _ in range(4)))
     if not len(uses.item):
         return found
     counts = np.bincount(uses.item)
     hub = counts[uses.item] > HUB
-    _add_hubs(found, uses.where(hub), n)
-    _add_rare(found, uses.where(~hub), n)
+    _add_hubs(found, uses.where(hub), n, wanted)
+    _add_rare(found, uses.where(~hub), n, wanted)
     size = np.abs(uses.value)
     for matrix, weights in (
         (found.n_shared, None),
@@ -74,25 +80,32 @@ def rank_correlations(uses: Uses, n: int) -> Floats:
     return found
 
 
-def _add_hubs(found: Sums, uses: Uses, n: int) -> None:
+def _add_hubs(found: Sums, uses: Uses, n: int, wanted: Collection[str]) -> None:
     hubs, column = np.unique(uses.item, return_inverse=True)
     for start in range(0, len(hubs), BLOCK):
         here = (column >= start) & (column < start + BLOCK)
         values = np.zeros((n, min(BLOCK, len(hubs) - start)))
         values[uses.circuit[here], column[here] - start] = uses.value[here]
-        has, sign, size = (values != 0.0).astype(np.float32), np.sign(values).astype(np.float32), np.abs(values)
+        has, size = (values != 0.0).astype(np.float32), np.abs(values)
         both = has @ has.T
         found.n_shared[:] += both
-        found.n_same_sign[:] += (both + sign @ sign.T) / 2.0
-        found.shared[:] += size @ has.astype(np.float64).T
-        narrow = size.astype(np.float32)
-        for row in range(n):
-            used = np.flatnonzero(has[row])
-            if len(used):
-                found.smaller[row] += np.minimum(narrow[row, used], narrow[:, used]).sum(axis=1, dtype=np.float64)
+        if "n_same_sign" in wanted:
+            sign = np.sign(values).astype(np.float32)
+            found.n_same_sign[:] += (both + sign @ sign.T) / 2.0
+        if "shared" in wanted:
+            found.shared[:] += size @ has.astype(np.float64).T
+        if "smaller" in wanted:
+            _add_smaller(found.smaller, has, size.astype(np.float32))
 
 
-def _add_rare(found: Sums, uses: Uses, n: int) -> None:
+def _add_smaller(smaller: Floats, has: NDArray[np.float32], size: NDArray[np.float32]) -> None:
+    for row in range(len(size)):
+        used = np.flatnonzero(has[row])
+        if len(used):
+            smaller[row] += np.minimum(size[row, used], size[:, used]).sum(axis=1, dtype=np.float64)
+
+
+def _add_rare(found: Sums, uses: Uses, n: int, wanted: Collection[str]) -> None:
     order = np.lexsort((uses.circuit, uses.item))
     circuit, item, value = uses.circuit[order], uses.item[order], uses.value[order]
     size = np.abs(value)
@@ -105,10 +118,13 @@ def _add_rare(found: Sums, uses: Uses, n: int) -> None:
         other = first + step
         a, b = circuit[first], circuit[other]
         _add(found.n_shared, a, b, None, n)
-        _add(found.n_same_sign, a, b, (value[first] * value[other] > 0.0).astype(np.float64), n)
-        _add(found.smaller, a, b, np.minimum(size[first], size[other]), n)
-        found.shared[:] += np.bincount(a * n + b, weights=size[first], minlength=n * n).reshape(n, n)
-        found.shared[:] += np.bincount(b * n + a, weights=size[other], minlength=n * n).reshape(n, n)
+        if "n_same_sign" in wanted:
+            _add(found.n_same_sign, a, b, (value[first] * value[other] > 0.0).astype(np.float64), n)
+        if "smaller" in wanted:
+            _add(found.smaller, a, b, np.minimum(size[first], size[other]), n)
+        if "shared" in wanted:
+            found.shared[:] += np.bincount(a * n + b, weights=size[first], minlength=n * n).reshape(n, n)
+            found.shared[:] += np.bincount(b * n + a, weights=size[other], minlength=n * n).reshape(n, n)
 
 
 def _add(matrix: Floats, a: Ints, b: Ints, weights: Floats | None, n: int) -> None:

@@ -182,7 +182,7 @@ def edge_uses(
     kept, kind = _treat(_edge_kind(nodes.kind[source], nodes.kind[target]), first_token)
     kept &= strong[source] & strong[target]
     if first_token != "apart":
-        kept &= kind != TARGET
+        kept &= nodes.kind[target] != TARGET
     source, target, weight, kind = source[kept], target[kept], weight[kept], kind[kept]
     units, place = np.unique(nodes.code, return_inverse=True)
     pair = place[source] * len(units) + place[target]
