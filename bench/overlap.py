@@ -50,9 +50,9 @@ def run(quick: bool) -> list[Figure]:
             with connect(f"ladybug:{here / f'{what}.lbug'}") as store:
                 figures += some("embedded", store, quick)
             if not quick:
-                with Neo4jServer(here / what, secrets.token_urlsafe(12)) as server:
-                    with connect(server.url_with_password) as store:
-                        figures += some("Neo4j", store, quick)
+                server = Neo4jServer(here / what, secrets.token_urlsafe(12))
+                with server, connect(server.url_with_password) as store:
+                    figures += some("Neo4j", store, quick)
     return figures
 
 

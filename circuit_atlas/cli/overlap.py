@@ -95,10 +95,10 @@ def overlap(
 ) -> None:
     """Compare all circuits pair by pair.
 
-    The matrix stands in the order of a clustering (average linkage), like beside like. Below it the pairs most alike: expected, z and
-    p_value are those of the null, in which circuits choose features only by how often and how strongly they are active
-    on their own data; q_value is the false discovery rate over all pairs (docs/overlap.md). Features at the first token
-    of the input, errors and the target take no part.
+    The matrix stands in the order of a clustering (average linkage), like beside like. Below it the pairs most alike:
+    expected, z and p_value are those of the null, in which circuits choose features only by how often and how strongly
+    they are active on their own data; q_value is the false discovery rate over all pairs (docs/overlap.md). Features at
+    the first token of the input, errors and the target take no part.
     """
     from circuit_atlas import analysis
 

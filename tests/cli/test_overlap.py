@@ -24,7 +24,7 @@ def test_the_matrix_and_the_pairs_are_shown(atlas_here: Command, store: str) -> 
 def test_json_and_csv_have_a_row_a_pair_or_the_matrix(atlas_here: Command, store: str) -> None:
     asked = ("overlap", "--of", "edges", "--measure", "weighted_jaccard", "--draws", "20", "--store", store)
     rows = json.loads(atlas_here(*asked, "--format", "json").out)
-    assert [(row["circuit_a"], row["circuit_b"], row["n_shared"]) for row in rows][0] == ("he/object", "he/subject", 1)
+    assert (rows[0]["circuit_a"], rows[0]["circuit_b"], rows[0]["n_shared"]) == ("he/object", "he/subject", 1)
     assert len(list(csv.DictReader(io.StringIO(atlas_here(*asked, "--format", "csv").out)))) == 3
     matrix = json.loads(atlas_here(*asked, "--matrix", "--format", "json").out)
     assert {row["circuit"] for row in matrix} == {"he/object", "he/subject", "sva"}

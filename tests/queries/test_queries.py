@@ -53,11 +53,11 @@ def in_order(table: pd.DataFrame, query: Query) -> pd.DataFrame:
     """The table with the entries of its unordered lists, which belong together by their place, in ascending order."""
     if not query.unordered:
         return table
-    names = list(query.unordered)
+    rows = [sorted(zip(*lists, strict=True)) for lists in zip(*(table[n] for n in query.unordered), strict=True)]
     settled = table.copy()
-    for row, lists in enumerate(zip(*(table[name] for name in names), strict=True)):
-        for name, values in zip(names, zip(*sorted(zip(*lists, strict=True)), strict=True), strict=True):
-            settled.at[row, name] = list(values)
+    for k, name in enumerate(query.unordered):
+        settled[name] = pd.Series([[one[k] for one in row] for row in rows], dtype="object")
+    settled.attrs = table.attrs
     return settled
 
 
