@@ -66,6 +66,9 @@ def null_figures(pairs: int, edge_pairs: int) -> Iterator[Figure]:
     apart = [plant(_random(n), same_data=True, mechanism=False) for n in range(pairs)]
     yield between("the same of different mechanisms", _jaccard(apart), "", 0.0, 1.0)
     yield at_least("power on that mechanism", _share([node_p_value(one) for one in shared]), "", 0.9)
+    jumps = [plant(_random(n), same_data=True, mechanism=False, jump=True) for n in range(pairs)]
+    # A limit of the null, measured so that it can be told: the regression that matches features is smooth.
+    yield at_most("false alarms where choice jumps", _share([node_p_value(one) for one in jumps]), "", 0.3)
     found = [edge_p_value(one, number) for number, one in enumerate(apart[:edge_pairs])]
     # 300 pairs: 95 % of such shares lie within 2.5 % of the true one.
     yield between("edges: false alarms, different mechanisms", _share(found), "", 0.02, 0.08)

@@ -3,7 +3,8 @@
 Every site has features of its own frequency (of 64 examples) and mean activation, which go together. A circuit chooses
 `CHOSEN` of a site's features, likelier ones being those that are active more often and more strongly; how much likelier
 differs from site to site and from circuit to circuit. Different mechanisms: both choose independently, so whatever they
-share is activity's doing. One mechanism: both also take most of the same features, chosen likewise.
+share is activity's doing. One mechanism: both also take most of the same features, chosen likewise. A jump: both choose
+features active on more than `OFTEN` of the examples ten times as readily as others, and by nothing else.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ FEATURES, CHOSEN, EXAMPLES = 250, 40, 64
 MECHANISM, KEPT = 10, 0.8
 """Features of a site that belong to the one mechanism, and the share of them that each circuit has."""
 
+OFTEN = 0.3
+
 DEGREE = 8
 """Edges a node, on average."""
 
@@ -38,13 +41,14 @@ class Planted:
     edges: Uses
 
 
-def plant(random: np.random.Generator, *, same_data: bool, mechanism: bool) -> Planted:
+def plant(random: np.random.Generator, *, same_data: bool, mechanism: bool, jump: bool = False) -> Planted:
     """Make two circuits.
 
     Args:
         random: where chance comes from.
         same_data: whether both were found on the same prompts; else features are active otherwise, though alike.
         mechanism: whether they have a mechanism in common.
+        jump: whether choice jumps at a cut-off of frequency, in place of rising with activity.
 
     """
     active: tuple[dict[tuple[str, int], Active], dict[tuple[str, int], Active]] = ({}, {})
@@ -53,11 +57,13 @@ def plant(random: np.random.Generator, *, same_data: bool, mechanism: bool) -> P
         latent = random.standard_normal(FEATURES)
         first = _activity(random, latent)
         data = (first, first if same_data else _activity(random, latent))
-        shared = _choose(random, first, MECHANISM) if mechanism else np.zeros(0, np.int64)
+        shared = _choose(random, _odds(random, first, jump=jump), MECHANISM) if mechanism else np.zeros(0, np.int64)
         for circuit, one in enumerate(data):
             active[circuit][site] = one
             own = shared[random.random(len(shared)) < KEPT]
-            chosen = np.concatenate([own, _choose(random, one, CHOSEN - len(own), leave=own)])
+            odds = _odds(random, one, jump=jump)
+            odds[own] = 0.0
+            chosen = np.concatenate([own, _choose(random, odds, CHOSEN - len(own))])
             used[circuit].append(encode_features(*site, np.sort(chosen)))
     codes = [np.concatenate(some) for some in used]
     return Planted(active, _nodes(random, codes), _edges(random, codes))
@@ -69,10 +75,15 @@ def _activity(random: np.random.Generator, latent: Floats) -> Active:
     return Active(np.arange(FEATURES), np.maximum(1, np.round(often * EXAMPLES)) / EXAMPLES, strength)
 
 
-def _choose(random: np.random.Generator, one: Active, count: int, leave: Ints | None = None) -> Ints:
+def _odds(random: np.random.Generator, one: Active, *, jump: bool) -> Floats:
+    if jump:
+        return np.where(one.frequency > OFTEN, 1.0, 0.1)
     by_often, by_strength = random.uniform(0.2, 1.2, 2)
-    odds = one.frequency**by_often * one.activation**by_strength
-    odds[[] if leave is None else leave] = 0.0
+    odds: Floats = one.frequency**by_often * one.activation**by_strength
+    return odds
+
+
+def _choose(random: np.random.Generator, odds: Floats, count: int) -> Ints:
     return np.asarray(random.choice(FEATURES, count, replace=False, p=odds / odds.sum()), np.int64)
 
 
