@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 
 class PropertyType(StrEnum):
@@ -266,17 +266,31 @@ LABELS: tuple[Label, ...] = (
         "One run of the model under ablation.",
         _props(
             _ID,
-            ("kind", S, "circuit, or random (random nodes with the circuit's errors)", True),
+            (
+                "kind",
+                S,
+                "circuit; random (random nodes with its errors); edges, edges-permuted and edges-random of its edges",
+                True,
+            ),
             ("node_threshold", F, "nodes of larger absolute effect were kept (units of the metric)", True),
+            (
+                "edge_threshold",
+                F,
+                "edges of larger absolute weight were kept (units of the metric)",
+            ),
             ("n_nodes", N, "number of units kept", True),
+            ("n_edges", N, "number of edges kept, where edges were measured"),
             ("n_active", F, "mean number of units active on one example: the universe that n_nodes is counted against"),
-            ("ablation", S, "mean or zero", True),
-            ("means_over", S, "inputs that the means are over: clean+patch, or patch", True),
+            ("level", S, "where its nodes act: keep (at their position), role (at it), or sum (at every position)"),
+            ("ablation", S, "what ablated units are set to: mean, zero, resample or patch", True),
+            ("means_over", S, "inputs that the means are over: clean+patch, clean or patch; none without means", True),
             ("errors", S, "default (as the circuit says), keep, remove, nb_remove or nb_resid_only", True),
             ("start_layer", N, "first layer that is ablated; sites before it are given for free", True),
             ("split", S, "which examples", True),
             ("seed", N, "seed of a random circuit"),
             ("n_examples", N, "examples measured on", True),
+            ("data_digest", S, "SHA-256 of the examples, where they are not the circuit's own"),
+            ("items", NS, "number of each example's item: resample these, not examples that repeat one"),
             ("m_full", F, "mean metric of the whole model", True),
             ("m_empty", F, "mean metric with every unit ablated", True),
             ("m_circuit", F, "mean metric with only the circuit left", True),
