@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
-from circuit_atlas.cypher.rows import CircuitRows
+from circuit_atlas.cypher.rows import CircuitRows, Row
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,6 +46,10 @@ class Store(Protocol):
 
     def read_circuit(self, circuit_id: str) -> CircuitRows:
         """Return one circuit with everything it hangs on, as it was written."""
+        ...
+
+    def add_measurements(self, circuit_id: str, task: Row, measurements: Sequence[Row]) -> None:
+        """Write measurements of a circuit on a task, in one transaction, in place of those under the same keys."""
         ...
 
     def delete_circuit(self, circuit_id: str) -> None:
