@@ -3,6 +3,7 @@
 from circuit_atlas.analysis.bottlenecks import bottlenecks
 from circuit_atlas.analysis.compare import Comparison, compare
 from circuit_atlas.analysis.curves import faithfulness_curves, sensitivity, summarise_curves
+from circuit_atlas.analysis.edge_curves import edge_curve
 from circuit_atlas.analysis.faithfulness import faithfulness_table
 from circuit_atlas.analysis.overlap import overlap_matrix
 from circuit_atlas.analysis.paths import strongest_paths
@@ -12,6 +13,7 @@ __all__ = [
     "Comparison",
     "bottlenecks",
     "compare",
+    "edge_curve",
     "faithfulness_curves",
     "faithfulness_table",
     "overlap_matrix",

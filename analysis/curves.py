@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from circuit_atlas.cypher.store import Store
 
-SETTING = ("task", "level", "ablation", "means_over", "start_layer", "split", "errors")
+SETTING = ("task", "level", "ablation", "means_over", "start_layer", "split", "data_digest", "errors")
 """What one curve has in common."""
 
 _CURVE = {
@@ -225,7 +225,9 @@ def _told(row: pd.Series[Any], choice: str, value: str) -> list[Any]:
 
 def _one_choice(base: pd.Series[Any], row: pd.Series[Any]) -> str | None:
     """The one column of the setting in which two measurements differ; that means go with mean ablation is no second."""
-    differing = [name for name in SETTING if row[name] != base[name]]
+    differing = [
+        name for name in SETTING if row[name] != base[name] and (name != "data_digest" or row["task"] == base["task"])
+    ]
     if "ablation" in differing and "means_over" in differing:
         differing.remove("means_over")
     return differing[0] if len(differing) == 1 else None

@@ -33,6 +33,7 @@ COLUMNS = {
     "errors": Column("string", "", "what was done with error units"),
     "start_layer": Column("integer", "", "first layer that was ablated"),
     "split": Column("string", "", "which examples"),
+    "data_digest": Column("string or null", "", "digest of the examples that means are over and of those measured on"),
     "n_nodes": Column("integer", "", "units kept"),
     "n_active": Column("float", "", "mean number of units active on one example: what n_nodes is counted against"),
     "faithfulness": Column("float", "share", "of the circuit"),
@@ -77,7 +78,7 @@ def faithfulness_table(
     for _, row in chosen[chosen["kind"] == "circuit"].iterrows():
         lists = (row["only_circuit"], row["empty"], row["full"])
         low, high = bootstrap_interval(*lists, resamples, seed, row["items"])
-        alone = _alike(items, row, "circuit", ("node_threshold",))
+        alone = alike(items, row, "circuit", ("node_threshold",))
         without = alone.loc[alone["errors"] == "remove", "faithfulness"]
         found = {
             **{name: row[name] for name in COLUMNS if name in row},
@@ -112,7 +113,7 @@ def _own(store: Store, items: pd.DataFrame) -> pd.DataFrame:
     return first
 
 
-def _alike(items: pd.DataFrame, row: pd.Series[Any], kind: str, also: Sequence[str]) -> pd.DataFrame:
+def alike(items: pd.DataFrame, row: pd.Series[Any], kind: str, also: Sequence[str]) -> pd.DataFrame:
     """Measurements of one kind under a row's setting, and alike in some more columns."""
     same = items["kind"] == kind
     for name in (*_SETTING, *also):
@@ -180,7 +181,7 @@ def resampled_means(
 
 def _beside(items: pd.DataFrame, row: pd.Series[Any]) -> dict[str, float]:
     """Number, median, 95th percentile of the random circuits under a row's conditions, and its rank among them."""
-    random = _alike(items, row, "random", ("node_threshold", "errors"))["faithfulness"].dropna().to_numpy(np.float64)
+    random = alike(items, row, "random", ("node_threshold", "errors"))["faithfulness"].dropna().to_numpy(np.float64)
     if not len(random):
         return {"n_random": 0} | dict.fromkeys(("random_median", "random_95", "above_random"), float("nan"))
     return {
