@@ -84,8 +84,7 @@ def _figures(draws: np.typing.NDArray[np.float64]) -> tuple[float, float]:
 
 
 def _order(row: list[Any]) -> tuple[Any, ...]:
-    """By task and nodes, then fewest edges first and every edge last."""
+    """By task and nodes, then strongest edges first and every edge last."""
     found = dict(zip(COLUMNS, row, strict=True))
-    count = found["n_edges"]
-    missing = count is None or count != count
-    return str(found["task"]), found["n_nodes"], float("inf") if missing else count
+    weakest = found["edge_threshold"]
+    return str(found["task"]), found["n_nodes"], weakest != weakest, -weakest
