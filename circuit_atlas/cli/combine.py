@@ -60,9 +60,9 @@ def combine(
 ) -> None:
     """Make a circuit of two.
 
-    What they share, what one has alone, or what either has. The new circuit is stored with its recipe, and is a circuit like any other: compare it, draw it, measure it on any
-    task. Of an intersection a unit's effect is the smaller of both by size, of a union the larger, so that thresholds
-    may come before or after.
+    What they share, what one has alone, or what either has. The new circuit is stored with its recipe, and is a
+    circuit like any other: compare it, draw it, measure it on any task. Of an intersection a unit's effect is the
+    smaller of both by size, of a union the larger, so that thresholds may come before or after.
 
     \b
     Example:
@@ -94,10 +94,11 @@ def sharing(
 ) -> None:
     """Test whether two circuits share a mechanism.
 
-    Keeps only what they share, and takes only that away: makes A∩B, A∖B, B∖A and A∪B of the strongest units of both (positions pooled), and measures these and the two
-    themselves on both tasks and on unrelated ones, each unit at every position. kept is the faithfulness of the model
-    with nothing else left; ablated what is left with it alone taken away; both beside random circuits as large with
-    the same errors. Sharing predicts: A∩B kept serves both tasks, ablated neither, and unrelated tasks do not care.
+    Keeps only what they share, and takes only that away: makes A∩B, A∖B, B∖A and A∪B of the strongest units of both
+    (positions pooled), and measures these and the two themselves on both tasks and on unrelated ones, each unit at
+    every position. kept is the faithfulness of the model with nothing else left; ablated what is left with it alone
+    taken away; both beside random circuits as large with the same errors. Sharing predicts: A∩B kept serves both
+    tasks, ablated neither, and unrelated tasks do not care.
     """
     chosen = choose_format(form, output)
     silence_libraries()
