@@ -74,6 +74,12 @@ class GraphStore(ABC):
         result = self._read(cypher, params or {})
         return [dict(zip(result.columns, row, strict=True)) for row in result.rows]
 
+    def columns(self, cypher: str, params: Mapping[str, Any] | None = None) -> dict[str, Sequence[Any]]:
+        """Run trusted, reading Cypher of ours and return its columns."""
+        result = self._read(cypher, params or {})
+        columns: list[Sequence[Any]] = list(zip(*result.rows, strict=True)) or [()] * len(result.columns)
+        return dict(zip(result.columns, columns, strict=True))
+
     def query(self, name: str, **params: Any) -> pd.DataFrame:
         """Run a query of the library; columns as it declares them, in its order.
 

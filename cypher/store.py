@@ -25,6 +25,10 @@ class Store(Protocol):
         """Run trusted, reading Cypher of ours and return its rows."""
         ...
 
+    def columns(self, cypher: str, params: Mapping[str, Any] | None = None) -> dict[str, Sequence[Any]]:
+        """Run trusted, reading Cypher of ours and return its columns: of many rows faster than the rows."""
+        ...
+
     def query(self, name: str, **params: Any) -> pd.DataFrame:
         """Run a query of the library; columns as it declares them, in its order."""
         ...

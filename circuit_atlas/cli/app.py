@@ -18,6 +18,7 @@ from circuit_atlas.cli.discover import discover
 from circuit_atlas.cli.measure import measure
 from circuit_atlas.cli.models import models
 from circuit_atlas.cli.options import RootStoreOption, VersionOption
+from circuit_atlas.cli.overlap import overlap
 from circuit_atlas.cli.query import query
 from circuit_atlas.cli.show import show
 from circuit_atlas.cli.structure import structure
@@ -43,6 +44,7 @@ def root(context: typer.Context, store: RootStoreOption = None, version: Version
 
 
 COMMANDS = (
+<<<<<<< HEAD
     *(
         demo,
         models,
@@ -59,6 +61,9 @@ COMMANDS = (
         communities,
         families,
     ),
+=======
+    *(demo, models, discover, circuits, show, structure, query, compare, overlap, communities, families),
+>>>>>>> overlap
     *(copy, delete, check, dashboard),
 )
 for command in COMMANDS:
