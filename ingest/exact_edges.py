@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 
 from circuit_atlas.ingest.batches import Batch
@@ -24,16 +24,8 @@ from circuit_atlas.ingest.changes import Ends, UnitChanges
 from circuit_atlas.ingest.evaluation import evaluate, evaluate_from
 from circuit_atlas.ingest.language_model import LanguageModel, Replace
 from circuit_atlas.ingest.metrics import Metric
+from circuit_atlas.ingest.moved_units import End, at_place, directions
 from circuit_atlas.ingest.sites import Site
-
-
-@dataclass(frozen=True)
-class End:
-    """One end of an edge: a unit of a site, at one position (or role, where these align nodes) or (None) at all."""
-
-    site: Site
-    unit: int
-    position: int | None
 
 
 @dataclass(frozen=True)
@@ -112,7 +104,9 @@ class _Setting:
         """Step 1, for sources at one site: what arrives at every later site [row, pos, d], and the metric [row]."""
         site = sources[0][1].site
         example = torch.tensor([number for number, _ in sources], device=self.batch.clean.device)
-        start = self.ends.clean[site][example] + self._directions(site, [end for _, end in sources], example)
+        start = self.ends.clean[site][example] + directions(
+            self.changes[site], self.batch, [end for _, end in sources], example
+        )
         seen: dict[Site, Tensor] = {}
 
         def hold(at: Site) -> Replace:
@@ -137,7 +131,7 @@ class _Setting:
         is_error, row = unit == dictionary.d_sae, torch.arange(len(edges), device=arrived.device)
         delta = torch.zeros_like(clean)
         for place in range(clean.shape[1]):
-            here = self._here(downs, example, place)
+            here = at_place(self.batch, downs, example, place)
             if here.any():
                 new, old = arrived[here, place], clean[here, place]
                 f_new, f_old = dictionary.encode(new), dictionary.encode(old)
@@ -151,23 +145,3 @@ class _Setting:
         return evaluate_from(
             self.model, self.metric, several, site, clean + delta, self.ends.around(site).take(example)
         )
-
-    def _directions(self, site: Site, ends: Sequence[End], example: Tensor) -> Float[Tensor, "row pos d"]:
-        """What moving each unit to its other end adds to the activation of its example."""
-        changes = self.changes[site]
-        unit = torch.tensor([end.unit for end in ends], device=example.device)
-        found = changes.error[example].clone()
-        features = unit != changes.dictionary.d_sae
-        chosen = unit[features]
-        column = torch.arange(len(chosen), device=example.device)
-        change = changes.of(chosen)[example[features], :, column]
-        found[features] = change[..., None] * changes.dictionary.decoder_rows(chosen)[:, None]
-        here = torch.stack([self._here(ends, example, place) for place in range(found.shape[1])], dim=1)
-        return found * here[..., None]
-
-    def _here(self, ends: Sequence[End], example: Tensor, position: int) -> Bool[Tensor, " end"]:
-        """Which ends stand at a position of their example, at its role, or at all."""
-        places = self.batch.places
-        own = [position] * len(ends) if places is None else places[example, position].tolist()
-        found = [end.position in (None, place) for end, place in zip(ends, own, strict=True)]
-        return torch.tensor(found, device=example.device)

@@ -12,7 +12,8 @@ from torch import Tensor
 from bench import literal
 from circuit_atlas.ingest.baselines import MeanBaselines, inputs
 from circuit_atlas.ingest.changes import UnitChanges, run_ends, unit_changes
-from circuit_atlas.ingest.exact_edges import End, Intervention, exact_edge_effects
+from circuit_atlas.ingest.exact_edges import Intervention, exact_edge_effects
+from circuit_atlas.ingest.moved_units import End
 from circuit_atlas.ingest.node_effects import exact_effects, path_gradients, path_points, unit_effects
 from circuit_atlas.ingest.sites import Site, site_from_name
 from tests.ingest.test_literal import KINDS, assert_near
