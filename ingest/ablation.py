@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from circuit_atlas.ingest.baselines import Baseline
+from circuit_atlas.ingest.baselines import Values
 from circuit_atlas.ingest.batches import Batch
 from circuit_atlas.ingest.dictionary import SparseDictionary
 from circuit_atlas.ingest.evaluation import evaluate
@@ -40,11 +40,16 @@ def ablated_sites(sites: Sequence[Site], start_layer: int) -> list[Site]:
     return [site for site in sites if site.layer >= max(start_layer, 0)]
 
 
+def sets_at_once(batch: Batch) -> int:
+    """How many node sets share one pass over a batch."""
+    return max(1, _PASS_TOKENS // batch.clean.numel())
+
+
 def run_ablated(
-    subject: Subject, batch: Batch, node_sets: Sequence[NodeSet], baselines: Mapping[Site, Baseline]
+    subject: Subject, batch: Batch, node_sets: Sequence[NodeSet], baselines: Mapping[Site, Values]
 ) -> Float[Tensor, "set batch"]:
     """Metric of each example with only the units of each node set computing."""
-    together = max(1, _PASS_TOKENS // batch.clean.numel())
+    together = sets_at_once(batch)
     parts = [
         _run_together(subject, batch, node_sets[start : start + together], baselines)
         for start in range(0, len(node_sets), together)
@@ -53,7 +58,7 @@ def run_ablated(
 
 
 def _run_together(
-    subject: Subject, batch: Batch, node_sets: Sequence[NodeSet], baselines: Mapping[Site, Baseline]
+    subject: Subject, batch: Batch, node_sets: Sequence[NodeSet], baselines: Mapping[Site, Values]
 ) -> Float[Tensor, "set batch"]:
     count = len(node_sets)
     replace: dict[Site, Replace] = {}
@@ -68,7 +73,7 @@ def _run_together(
         return evaluate(subject.model, subject.metric, several, replace).view(count, -1)
 
 
-def _mixture(dictionary: SparseDictionary, kept: Bool[Tensor, "set #batch place unit"], baseline: Baseline) -> Replace:
+def _mixture(dictionary: SparseDictionary, kept: Bool[Tensor, "set #batch place unit"], baseline: Values) -> Replace:
     """Function that leaves kept units to compute and sets the others to the baseline."""
 
     def function(x: Tensor) -> Tensor:
@@ -81,11 +86,9 @@ def _mixture(dictionary: SparseDictionary, kept: Bool[Tensor, "set #batch place 
         acts = dictionary.encode(values)
         error = dictionary.error(values, acts)
         stays = kept if kept.shape[2] == 1 else kept[:, :, here]
-        acts = torch.where(stays[..., :-1], acts, row(baseline.acts, here))
-        error = torch.where(stays[..., -1:], error, row(baseline.error, here))
+        other_acts, other_error = baseline.at(here)
+        acts = torch.where(stays[..., :-1], acts, other_acts)
+        error = torch.where(stays[..., -1:], error, other_error)
         return dictionary.reconstruct(acts) + dictionary.bias + error
-
-    def row(baseline: Tensor, here: slice) -> Tensor:
-        return baseline if len(baseline) == 1 else baseline[here]
 
     return function

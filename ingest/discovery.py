@@ -29,7 +29,8 @@ from circuit_atlas.ingest.evidence import gather_evidence
 from circuit_atlas.ingest.exact_nodes import exact_nodes
 from circuit_atlas.ingest.graph_rows import Findings, choose_edge_floor, to_rows
 from circuit_atlas.ingest.identity import Identity, identify
-from circuit_atlas.ingest.measurement import Circuit, measure
+from circuit_atlas.ingest.measuring.circuit import MeasuredCircuit, Members, active_of
+from circuit_atlas.ingest.measuring.discovered import measure_discovered
 from circuit_atlas.ingest.preparation import Loaded, Work, load, prepare
 from circuit_atlas.ingest.resume import FinishedBatches
 from circuit_atlas.ingest.selection import Shape, SiteNodes, choose_nodes, taking_part
@@ -209,16 +210,15 @@ def _measured(
     """Measure the circuit on the held-out examples, where that is asked for."""
     if not settings.measure_thresholds:
         return []
-    subject, keep, effects = work.subject, settings.positions != "sum", attribution.effects
+    subject, keep = work.subject, settings.positions != "sum"
     widths = {site: dictionary.d_sae for site, dictionary in subject.dictionaries.items()}
-    circuit = Circuit(
-        nodes,
-        {site: active_features(rows, widths[site], shape, keep=keep) for site, rows in effects.items()},
-        mean_units_active(effects, widths, shape, keep=keep),
+    circuit = MeasuredCircuit(
+        {site: Members.of(chosen) for site, chosen in nodes.items()},
+        active_of(attribution.effects, widths, shape, keep=keep),
         shape.length if keep else 1,
     )
     held = work.batches(work.data.held_out)
-    return measure(subject, circuit, train, held, settings, reporter)
+    return measure_discovered(subject, circuit, train, held, settings, reporter)
 
 
 def _ablation(settings: DiscoverSettings, data: Data) -> str:

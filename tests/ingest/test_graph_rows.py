@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from circuit_atlas.cypher.rows import Pair
-from circuit_atlas.ingest.measurement import SHARES
+from circuit_atlas.ingest.measuring.grid import FIRST_SHARES
 from tests.ingest.tiny import D_SAE, SITES
 from tests.ingest.tiny_runs import EDGE, TinyRun, run_tiny
 
@@ -132,7 +132,7 @@ def test_measurements_stand_for_the_circuit_without_errors_and_at_random(run: Ti
     rows = run.rows("Measurement")
     thresholds = {row["node_threshold"] for row in rows}
 
-    assert 1 <= len(thresholds) <= len(SHARES[:2])
+    assert 1 <= len(thresholds) <= len(FIRST_SHARES[:2])
     for threshold in thresholds:
         here = [row for row in rows if row["node_threshold"] == threshold]
         assert sorted((row["kind"], row["errors"]) for row in here) == [
