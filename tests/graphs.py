@@ -68,7 +68,7 @@ def circuit(
     circuit_id: str | None = None,
     weights_digest: str = "aa",
 ) -> CircuitRows:
-    """One circuit, named and identified by `name`, whose two examples have effects and weights 0.5 and 1.5 times the mean."""
+    """One circuit, named and identified by `name`, of two examples with values 0.5 and 1.5 times the mean."""
     model_key = keys.model_id(model)
     key = circuit_id or keys.circuit_id(model_key, keys.encode(name))
     task = name.split("~")[0]

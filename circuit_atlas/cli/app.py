@@ -13,6 +13,7 @@ from circuit_atlas.cli.dashboard import dashboard
 from circuit_atlas.cli.delete import delete
 from circuit_atlas.cli.demo import demo
 from circuit_atlas.cli.discover import discover
+from circuit_atlas.cli.exactness import exactness
 from circuit_atlas.cli.models import models
 from circuit_atlas.cli.options import RootStoreOption, VersionOption
 from circuit_atlas.cli.query import query
@@ -40,7 +41,7 @@ def root(context: typer.Context, store: RootStoreOption = None, version: Version
 
 
 COMMANDS = (
-    *(demo, models, discover, circuits, show, structure, query, compare, communities, families),
+    *(demo, models, discover, circuits, show, structure, query, compare, communities, families, exactness),
     *(copy, delete, check, dashboard),
 )
 for command in COMMANDS:

@@ -1,5 +1,7 @@
-"""What the queries on certainty answer on the small circuits: effects measured by intervention are 1.25 times the effect
-of features, weights 0.8 times the weight where it is at least 0.3; the two examples have 0.5 and 1.5 times the mean.
+"""What the queries on certainty answer on the small circuits.
+
+Exact effects are 1.25 times the effect of features, exact weights 0.8 times the weight where it is at least 0.3; the
+two examples have 0.5 and 1.5 times the mean.
 """
 
 from __future__ import annotations
@@ -28,14 +30,62 @@ CERTAINTY = [
         "source_id source_kind source_component source_feature_index source_role target_kind target_component "
         "target_layer target_position weight exact_weight weights",
         [
-            (f"{OBJECT}/mlp_0/feature/7/2", "feature", "mlp", 7, "subject", "feature", "resid", 1, 3)
-            + (1.2, 0.96, each(1.2)),
-            (f"{OBJECT}/resid_1/feature/4/3", "feature", "resid", 4, "verb", "target", "target", 2, None)
-            + (1.0, 0.8, each(1.0)),
-            (f"{OBJECT}/resid_1/error/3", "error", "resid", None, "verb", "target", "target", 2, None)
-            + (-0.5, -0.4, each(-0.5)),
-            (f"{OBJECT}/mlp_0/feature/7/2", "feature", "mlp", 7, "subject", "error", "resid", 1, 3)
-            + (-0.3, -0.24, each(-0.3)),
+            (
+                f"{OBJECT}/mlp_0/feature/7/2",
+                "feature",
+                "mlp",
+                7,
+                "subject",
+                "feature",
+                "resid",
+                1,
+                3,
+                1.2,
+                0.96,
+                each(1.2),
+            ),
+            (
+                f"{OBJECT}/resid_1/feature/4/3",
+                "feature",
+                "resid",
+                4,
+                "verb",
+                "target",
+                "target",
+                2,
+                None,
+                1.0,
+                0.8,
+                each(1.0),
+            ),
+            (
+                f"{OBJECT}/resid_1/error/3",
+                "error",
+                "resid",
+                None,
+                "verb",
+                "target",
+                "target",
+                2,
+                None,
+                -0.5,
+                -0.4,
+                each(-0.5),
+            ),
+            (
+                f"{OBJECT}/mlp_0/feature/7/2",
+                "feature",
+                "mlp",
+                7,
+                "subject",
+                "error",
+                "resid",
+                1,
+                3,
+                -0.3,
+                -0.24,
+                each(-0.3),
+            ),
         ],
         circuit="he/object",
     ),
