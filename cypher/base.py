@@ -161,6 +161,24 @@ class GraphStore(ABC):
         prepared = prepare_rows((), [nodes], [relationships])
         self._write(lambda tx: transaction.write_shared(tx, prepared))
 
+    def set_properties(
+        self, nodes: Mapping[str, Sequence[Row]], relationships: Mapping[Pair, Sequence[Row]] | None = None
+    ) -> None:
+        """Set properties of what circuits own and the store has already, all in one transaction; nulls change nothing.
+
+        Args:
+            nodes: by label, rows of `id` and the properties to set.
+            relationships: by type and labels, rows of `from`, `to` and the properties to set.
+
+        Raises:
+            StoreError: rows do not fit the schema, the store has not all of them, or it cannot be written.
+
+        """
+        from circuit_atlas.cypher.amend import amend, prepare_changes
+
+        changes = prepare_changes(nodes, relationships or {})
+        self._write(lambda tx: amend(tx, changes))
+
     def delete_circuit(self, circuit_id: str) -> None:
         """Remove one circuit with all it owns, in one transaction.
 

@@ -263,7 +263,7 @@ LABELS: tuple[Label, ...] = (
             ("effects", FS, "effect on each example, in the order of the data (units of the metric)"),
             ("exact_effect", F, "effect of patching this unit alone, where measured (units of the metric)"),
             ("stability", F, "share of bootstrap resamples in which it stays above the threshold, where asked for"),
-            ("standing", S, "core, contingent or noise among the settings compared, where asked for"),
+            ("standing", S, "core, contingent, noise or absent among the settings compared, where asked for"),
             ("activation", F, "mean activation on clean inputs (features only)"),
         ),
         owned=True,

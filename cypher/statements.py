@@ -79,5 +79,29 @@ def create_relationships(pair: Pair, columns: Iterable[str]) -> str:
     )
 
 
+def find_nodes(label: str) -> str:
+    """How many of the nodes named in `$rows` there are."""
+    return f"UNWIND $rows AS row MATCH (n:{label} {{id: row.id}}) RETURN count(n) AS found"
+
+
+def set_node_property(label: str, name: str) -> str:
+    """One property of the nodes named in `$rows`."""
+    return f"UNWIND $rows AS row MATCH (n:{label} {{id: row.id}}) SET n.{name} = row.value"
+
+
+def find_relationships(pair: Pair) -> str:
+    """How many of the relationships named in `$rows` there are."""
+    return f"UNWIND $rows AS row MATCH {_named(pair)} RETURN count(r) AS found"
+
+
+def set_relationship_property(pair: Pair, name: str) -> str:
+    """One property of the relationships named in `$rows`."""
+    return f"UNWIND $rows AS row MATCH {_named(pair)} SET r.{name} = row.value"
+
+
+def _named(pair: Pair) -> str:
+    return f"(a:{pair.source} {{id: row.`from`}})-[r:{pair.type}]->(b:{pair.target} {{id: row.`to`}})"
+
+
 def _from_row(names: Iterable[str]) -> str:
     return ", ".join(f"{name}: row.{name}" for name in names)

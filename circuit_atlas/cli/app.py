@@ -18,6 +18,7 @@ from circuit_atlas.cli.models import models
 from circuit_atlas.cli.options import RootStoreOption, VersionOption
 from circuit_atlas.cli.query import query
 from circuit_atlas.cli.show import show
+from circuit_atlas.cli.stability import stability
 from circuit_atlas.cli.structure import structure
 
 # Plain help: the same on a terminal, in a pipe and in the docs; and rich's traceback would hide our one line.
@@ -41,7 +42,7 @@ def root(context: typer.Context, store: RootStoreOption = None, version: Version
 
 
 COMMANDS = (
-    *(demo, models, discover, circuits, show, structure, query, compare, communities, families, exactness),
+    *(demo, models, discover, circuits, show, structure, query, compare, communities, families, exactness, stability),
     *(copy, delete, check, dashboard),
 )
 for command in COMMANDS:

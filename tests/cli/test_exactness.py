@@ -1,4 +1,4 @@
-"""`exactness` on a small circuit: the chief tables, each table by itself, a picture, the queries, and what is refused."""
+"""`exactness` on a small circuit: the chief tables, each by itself, a picture, the queries, and what is refused."""
 
 from __future__ import annotations
 
