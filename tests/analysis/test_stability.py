@@ -193,7 +193,8 @@ def test_written_as_properties_to_query_by(store: Store) -> None:
     assert said["stability_at"] == pytest.approx(0.2)
     assert [view["circuit"] for view in said["views"]] == ["w~a", "w~a", "w~b", "w~b"]
     (edges,) = store.rows(
-        "MATCH (c:Circuit)-[:HAS_NODE]->(:CircuitNode)-[e:EDGE]->() WHERE c.name STARTS WITH 'w~' RETURN count(e) AS n, count(e.stability) AS known"
+        "MATCH (c:Circuit)-[:HAS_NODE]->(:CircuitNode)-[e:EDGE]->() WHERE c.name STARTS WITH 'w~' "
+        "RETURN count(e) AS n, count(e.stability) AS known"
     )
     assert edges["n"] == edges["known"]
     # A view with less: what is in none of them must not keep what was said before.
@@ -201,7 +202,7 @@ def test_written_as_properties_to_query_by(store: Store) -> None:
     assert [row["standing"] for row in store.rows(asked, {"name": "w~a"})] == ["core", *["absent"] * 3]
     assert store.check() == []
     store.delete_circuit("toy/circuit/w~a")
-    with pytest.raises(StoreError, match="restored or deleted meanwhile"):
+    with pytest.raises(StoreError, match="replaced or deleted meanwhile"):
         write_stability(store, found)
 
 
