@@ -2,6 +2,7 @@
 
 from circuit_atlas.analysis.bottlenecks import bottlenecks
 from circuit_atlas.analysis.compare import Comparison, compare
+from circuit_atlas.analysis.curves import faithfulness_curves, sensitivity, summarise_curves
 from circuit_atlas.analysis.faithfulness import faithfulness_table
 from circuit_atlas.analysis.overlap import overlap_matrix
 from circuit_atlas.analysis.paths import strongest_paths
@@ -11,8 +12,11 @@ __all__ = [
     "Comparison",
     "bottlenecks",
     "compare",
+    "faithfulness_curves",
     "faithfulness_table",
     "overlap_matrix",
     "require_threshold",
+    "sensitivity",
     "strongest_paths",
+    "summarise_curves",
 ]

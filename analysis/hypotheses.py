@@ -254,7 +254,7 @@ def _measured(
     names = [circuits] if isinstance(circuits, str) else list(circuits)
     if not names:
         raise QueryError("name at least one circuit")
-    tables = [store.query("tested_measurements", circuit=name) for name in names]
+    tables = [store.query("measurement_items", circuit=name) for name in names]
     found: list[_Measured] = []
     for name, table in zip(names, tables, strict=True):
         rows = list(rows_of(table))
@@ -263,7 +263,9 @@ def _measured(
         if not some:
             way = "circuit-atlas measure" if kind == "circuit" else "circuit_atlas.ingest.removals.measure_removals"
             what = "measurements with the metric of every example" if kind == "circuit" else "removals"
-            raise QueryError(f"circuit {table.attrs['params'].get('circuit', name)!r} has no {what}: make them with {way}")
+            raise QueryError(
+                f"circuit {table.attrs['params'].get('circuit', name)!r} has no {what}: make them with {way}"
+            )
         found += some
     return found, tables
 
@@ -288,7 +290,11 @@ def _taken(row: Any, whole: Any) -> _Measured:
 
 
 def _adjusted(
-    columns: dict[str, Column], rows: Sequence[tuple[Any, ...]], tables: Sequence[pd.DataFrame], alpha: float, **how: Any
+    columns: dict[str, Column],
+    rows: Sequence[tuple[Any, ...]],
+    tables: Sequence[pd.DataFrame],
+    alpha: float,
+    **how: Any,
 ) -> pd.DataFrame:
     """Add q-values and verdicts behind the p-values, which stand last."""
     adjusted = benjamini_hochberg([row[-1] for row in rows])

@@ -179,6 +179,26 @@ class GraphStore(ABC):
         changes = prepare_changes(nodes, relationships or {})
         self._write(lambda tx: amend(tx, changes))
 
+    def add_measurements(self, circuit_id: str, task: Row, measurements: Sequence[Row]) -> None:
+        """Write measurements of a circuit on a task, in one transaction, in place of those under the same keys.
+
+        Raises:
+            UnknownCircuitError: there is no such circuit.
+            StoreError: rows do not fit the schema, or the store cannot be written.
+
+        """
+        from circuit_atlas.cypher import transaction
+        from circuit_atlas.cypher.prepare import prepare_rows
+
+        ends = {"MEASURES": ("Circuit", circuit_id), "ON_TASK": ("Task", task["id"])}
+        links: dict[Pair, list[Row]] = {
+            Pair(name, "Measurement", label): [{"from": row["id"], "to": key} for row in measurements]
+            for name, (label, key) in ends.items()
+        }
+        nodes = {"Task": [task], "Measurement": measurements}
+        prepared = prepare_rows((circuit_id,), [nodes], [links], {"Circuit": {circuit_id}})
+        self._write(partial(transaction.add_measurements, rows=prepared))
+
     def delete_circuit(self, circuit_id: str) -> None:
         """Remove one circuit with all it owns, in one transaction.
 

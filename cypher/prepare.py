@@ -58,8 +58,11 @@ def prepare_rows(
     circuit_ids: tuple[str, ...],
     nodes: Sequence[Mapping[str, Sequence[Row]]],
     relationships: Sequence[Mapping[Pair, Sequence[Row]]],
+    known: Mapping[str, set[str]] | None = None,
 ) -> Prepared:
     """Make typed tables of rows by label, and by relationship between two labels, from several sources.
+
+    `known` are keys, by label, that the store has and relationships may end at.
 
     Raises:
         StoreError: rows do not fit the schema; the message names label, property and key.
@@ -68,6 +71,8 @@ def prepare_rows(
     gathered = {label.name: _gather_nodes(label.name, nodes) for label in LABELS}
     node_tables = {name: _node_table(name, rows) for name, rows in gathered.items() if rows}
     keys = {name: set(table["id"].to_pylist()) for name, table in node_tables.items()}
+    for name, more in (known or {}).items():
+        keys[name] = keys.get(name, set()) | more
     joined: dict[Pair, list[Row]] = {}
     for part in relationships:
         for pair, rows in part.items():

@@ -54,6 +54,10 @@ class Store(Protocol):
         """Return one circuit with everything it hangs on, as it was written."""
         ...
 
+    def add_measurements(self, circuit_id: str, task: Row, measurements: Sequence[Row]) -> None:
+        """Write measurements of a circuit on a task, in one transaction, in place of those under the same keys."""
+        ...
+
     def delete_circuit(self, circuit_id: str) -> None:
         """Remove one circuit with all it owns, in one transaction."""
         ...

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from circuit_atlas.ingest.discovery import DiscoveredCircuit, Plan, discover, plan
+    from circuit_atlas.ingest.measuring.measure import Measured, measure
+    from circuit_atlas.ingest.measuring.settings import MeasureSettings
     from circuit_atlas.ingest.preparation import load
     from circuit_atlas.ingest.settings import DiscoverSettings, load_settings
 
@@ -17,11 +19,25 @@ _HOMES = {
     "DiscoveredCircuit": "discovery",
     "Plan": "discovery",
     "discover": "discovery",
+    "MeasureSettings": "measuring.settings",
+    "Measured": "measuring.measure",
+    "measure": "measuring.measure",
     "load": "preparation",
     "plan": "discovery",
 }
 
-__all__ = ["DiscoverSettings", "DiscoveredCircuit", "Plan", "discover", "load", "load_settings", "plan"]
+__all__ = [
+    "DiscoverSettings",
+    "DiscoveredCircuit",
+    "MeasureSettings",
+    "Measured",
+    "Plan",
+    "discover",
+    "load",
+    "load_settings",
+    "measure",
+    "plan",
+]
 
 
 def __getattr__(name: str) -> Any:

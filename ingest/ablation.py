@@ -84,11 +84,11 @@ def _mixture(dictionary: SparseDictionary, kept: Bool[Tensor, "set #batch place 
 
     def mixed(values: Float[Tensor, "set batch place d_in"], here: slice) -> Tensor:
         acts = dictionary.encode(values)
-        error = dictionary.error(values, acts)
-        stays = kept if kept.shape[2] == 1 else kept[:, :, here]
         other_acts, other_error = baseline.at(here)
-        acts = torch.where(stays[..., :-1], acts, other_acts)
-        error = torch.where(stays[..., -1:], error, other_error)
-        return dictionary.reconstruct(acts) + dictionary.bias + error
+        stays = kept if kept.shape[2] == 1 else kept[:, :, here]
+        features, error = stays[..., :-1], stays[..., -1:]
+        # Where the error stays, it is values - decoded(acts): taken off before decoding, one decoding serves both.
+        moved = torch.where(features, acts, other_acts).sub_(acts * error)
+        return dictionary.reconstruct(moved) + torch.where(error, values, dictionary.bias + other_error)
 
     return function

@@ -217,8 +217,7 @@ def _measured(
         active_of(attribution.effects, widths, shape, keep=keep),
         shape.length if keep else 1,
     )
-    held = work.batches(work.data.held_out)
-    return measure_discovered(subject, circuit, train, held, settings, reporter)
+    return measure_discovered(work, circuit, train, settings, reporter)
 
 
 def _ablation(settings: DiscoverSettings, data: Data) -> str:

@@ -14,9 +14,9 @@ from circuit_atlas.cypher import keys
 from circuit_atlas.cypher.rows import CircuitRows, Pair, Row
 from circuit_atlas.ingest.active import ActiveFeatures
 from circuit_atlas.ingest.dictionary import SparseDictionary
-from circuit_atlas.ingest.digests import digest_json
 from circuit_atlas.ingest.edge_attribution import PairWeights
 from circuit_atlas.ingest.evidence import Evidence
+from circuit_atlas.ingest.measuring.rows import keyed
 from circuit_atlas.ingest.selection import SiteNodes
 from circuit_atlas.ingest.sites import Site
 
@@ -80,7 +80,7 @@ def to_rows(found: Findings) -> CircuitRows:
     circuit = found.circuit["id"]
     node_rows, instances = _circuit_nodes(found)
     edges = _edges(found)
-    measurements = _measurements(found)
+    measurements = keyed(circuit, found.task["id"], found.measurements)
     nodes: dict[str, list[Row]] = {
         "Model": [found.model],
         "Task": [found.task],
@@ -252,13 +252,3 @@ def choose_edge_floor(edges: Mapping[tuple[Site, Site | None], PairWeights], flo
     sizes: Tensor = torch.cat([pair.weight.abs().flatten() for pair in edges.values()])
     sizes = sizes[sizes > 0]
     return 0.0 if len(sizes) <= most else float(sizes.topk(most + 1).values[-1])
-
-
-def _measurements(found: Findings) -> list[Row]:
-    rows: list[Row] = []
-    for measured in found.measurements:
-        said = {k: v for k, v in measured.items() if not isinstance(v, list)}
-        choice = {k: v for k, v in said.items() if not k.startswith("m_") and k not in ("faithfulness", "completeness")}
-        key = keys.measurement_id(found.circuit["id"], found.task["id"], digest_json(choice)[:16])
-        rows.append({"id": key, **measured})
-    return rows

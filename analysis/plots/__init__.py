@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from circuit_atlas.analysis.plots.style import new_axes, save
+from circuit_atlas.analysis.plots.curves import draw_curves
+from circuit_atlas.analysis.plots.style import new_axes, save, styled
 
-__all__ = ["new_axes", "save"]
+__all__ = ["draw_curves", "new_axes", "save", "styled"]

@@ -9,11 +9,13 @@ from circuit_atlas.cli.circuits import circuits
 from circuit_atlas.cli.communities import communities, families
 from circuit_atlas.cli.compare import compare
 from circuit_atlas.cli.copy import copy
+from circuit_atlas.cli.curve import curve
 from circuit_atlas.cli.dashboard import dashboard
 from circuit_atlas.cli.delete import delete
 from circuit_atlas.cli.demo import demo
 from circuit_atlas.cli.discover import discover
 from circuit_atlas.cli.exactness import exactness
+from circuit_atlas.cli.measure import measure
 from circuit_atlas.cli.models import models
 from circuit_atlas.cli.options import RootStoreOption, VersionOption
 from circuit_atlas.cli.query import query
@@ -42,7 +44,8 @@ def root(context: typer.Context, store: RootStoreOption = None, version: Version
 
 
 COMMANDS = (
-    *(demo, models, discover, circuits, show, structure, query, compare, communities, families, exactness, stability),
+    *(demo, models, discover, circuits, show, measure, curve, structure, query, compare, communities, families),
+    *(exactness, stability),
     *(copy, delete, check, dashboard),
 )
 for command in COMMANDS:

@@ -10,25 +10,22 @@ from circuit_atlas.ingest.baselines import MeanBaselines, inputs
 from circuit_atlas.ingest.batches import Batch
 from circuit_atlas.ingest.measuring.circuit import MeasuredCircuit
 from circuit_atlas.ingest.measuring.grid import FIRST_SHARES, sizes_by_share, thresholds_of
+from circuit_atlas.ingest.measuring.rows import data_digest
 from circuit_atlas.ingest.measuring.runs import plan_runs, run_sets, to_rows
+from circuit_atlas.ingest.preparation import Work
 from circuit_atlas.ingest.settings import DiscoverSettings
-from circuit_atlas.ingest.subject import Subject
 from circuit_atlas.progress import Reporter
 
 
 def measure_discovered(
-    subject: Subject,
-    circuit: MeasuredCircuit,
-    train: Sequence[Batch],
-    held_out: Sequence[Batch],
-    settings: DiscoverSettings,
-    reporter: Reporter,
+    work: Work, circuit: MeasuredCircuit, train: Sequence[Batch], settings: DiscoverSettings, reporter: Reporter
 ) -> list[dict[str, Any]]:
     """Measure on held-out examples, ablating to means over the training inputs; rows of `Measurement` without key.
 
     At each of `settings.measure_thresholds` sizes stand the circuit with the errors it has, `random_circuits` random
     ones with the same errors, and the circuit without errors.
     """
+    subject, held_out = work.subject, work.batches(work.data.held_out)
     sites = ablated_sites(list(subject.dictionaries), settings.start_layer)
     widths = {site: subject.dictionaries[site].d_sae for site in sites}
     ranked, universe = circuit.ranked(sites), circuit.universe(sites)
@@ -50,6 +47,7 @@ def measure_discovered(
         "split": "held-out",
         "items": items_of(held_out),
         "n_examples": len(ran.full),
+        "data_digest": data_digest(work.data.train, work.data.held_out),
     }
     return to_rows(runs, ran, common)
 

@@ -8,6 +8,9 @@ from typing import Literal, get_args
 from circuit_atlas.errors import SettingsError
 from circuit_atlas.ingest.measuring.conditions import Ablation, Errors, MeansOver
 
+Place = Literal["keep", "role", "sum"]
+"""Where a node acts: at its position, at its role, or at every position."""
+
 Level = Literal["auto", "keep", "role", "sum"]
 
 
@@ -25,7 +28,7 @@ class MeasureSettings:
         n_held_out: most examples to measure on; likewise.
         split: which of the examples are measured on: held-out, train or all.
         thresholds: node thresholds; none: chosen by the data.
-        sizes: how they are chosen: so many, evenly over the logarithm of the size; or `mib`, the shares of that benchmark.
+        sizes: how they are chosen: so many, evenly over the logarithm of the size; or `mib`, that benchmark's shares.
         target_faithfulness: look for the smallest circuit at least so faithful, and measure it too.
         errors: treatments of error units.
         ablations: what ablated units are set to.
