@@ -155,7 +155,7 @@ def independence(store: Store, circuits: str | Sequence[str], *, alpha: float = 
 
 
 def minimality(store: Store, circuits: str | Sequence[str], *, alpha: float = 0.05) -> pd.DataFrame:
-    """Test for each unit that was left out (`ingest.removals`) whether that hurts: a row a removal.
+    """Test for each unit that was left out (`ingest.measure_removals`) whether that hurts: a row a removal.
 
     A unit that works against the answer is not needed by this test: leaving it out helps.
 
@@ -261,7 +261,7 @@ def _measured(
         whole = {_conditions(row): row.only_circuit for row in rows if row.kind == "circuit"}
         some = [_taken(row, whole.get(_conditions(row))) for row in rows if row.kind == kind and _is_whole(row)]
         if not some:
-            way = "circuit-atlas measure" if kind == "circuit" else "circuit_atlas.ingest.removals.measure_removals"
+            way = "circuit-atlas measure" if kind == "circuit" else "circuit_atlas.ingest.measure_removals"
             what = "measurements with the metric of every example" if kind == "circuit" else "removals"
             raise QueryError(
                 f"circuit {table.attrs['params'].get('circuit', name)!r} has no {what}: make them with {way}"
@@ -271,7 +271,8 @@ def _measured(
 
 
 def _conditions(row: Any) -> tuple[Any, ...]:
-    return (row.task, row.node_threshold, row.errors, row.ablation, row.means_over, row.start_layer, row.split)
+    setting = (row.task, row.level, row.ablation, row.means_over, row.start_layer, row.split, row.data_digest)
+    return (*setting, row.node_threshold, row.errors)
 
 
 def _is_whole(row: Any) -> bool:

@@ -206,7 +206,7 @@ def _shape(examples: Sequence[TokenExample], places: int) -> Shape:
 
 
 def _grid(bench: Bench, asked: MeasureSettings, reporter: Reporter) -> list[dict[str, Any]]:
-    settings = list(_settings(bench, asked))
+    settings = list(conditions_asked(bench, asked))
     thresholds = list(asked.thresholds) or _thresholds(bench, asked, settings[0])
     plans = [(setting, _plan(bench, asked, setting, thresholds)) for setting in settings]
     with reporter.task(f"measuring {bench.stored.name}", len(bench.examples) * len(plans)) as advance:
@@ -261,7 +261,13 @@ def _approach(bench: Bench, asked: MeasureSettings, rows: list[dict[str, Any]], 
         rows += more
 
 
-def _settings(bench: Bench, asked: MeasureSettings) -> Iterable[Setting]:
+def conditions_asked(bench: Bench, asked: MeasureSettings) -> Iterable[Setting]:
+    """Every ablation, with every mean and start layer that is asked for.
+
+    Raises:
+        MeasureError: the examples have no patch inputs, or the model has no such layer.
+
+    """
     pair = bench.work.is_pair
     over = asked.means_over or (("clean+patch",) if pair else ("clean",))
     if not pair and ("patch" in asked.ablations or set(over) - {"clean"}):
