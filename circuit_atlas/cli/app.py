@@ -15,6 +15,7 @@ from circuit_atlas.cli.delete import delete
 from circuit_atlas.cli.demo import demo
 from circuit_atlas.cli.discover import discover
 from circuit_atlas.cli.exactness import exactness
+from circuit_atlas.cli.hypotheses import hypotheses
 from circuit_atlas.cli.measure import measure
 from circuit_atlas.cli.models import models
 from circuit_atlas.cli.options import RootStoreOption, VersionOption
@@ -45,7 +46,7 @@ def root(context: typer.Context, store: RootStoreOption = None, version: Version
 
 COMMANDS = (
     *(demo, models, discover, circuits, show, measure, curve, structure, query, compare, communities, families),
-    *(exactness, stability),
+    *(exactness, stability, hypotheses),
     *(copy, delete, check, dashboard),
 )
 for command in COMMANDS:
