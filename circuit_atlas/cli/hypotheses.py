@@ -1,4 +1,4 @@
-"""`circuit-atlas hypotheses`: whether a circuit does what the model does, whether the rest is idle, whether all is needed."""
+"""`circuit-atlas hypotheses`: does a circuit do what the model does, is the rest idle, is every unit needed."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def _leave_out(store: Store, circuits: Sequence[str], threshold: float) -> None:
 
     silence_libraries()
     from circuit_atlas.ingest import MeasureSettings, measure_removals
-    from circuit_atlas.ingest.measuring.measure import Loader
+    from circuit_atlas.ingest.measuring.layout import Loader
 
     loader = Loader()
     for name in circuits:

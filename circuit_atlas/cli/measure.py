@@ -79,6 +79,18 @@ StartLayerOption = Annotated[
 RandomOption = Annotated[
     int, typer.Option("--random-circuits", min=0, help="Random circuits beside each point, with the same errors.")
 ]
+EdgesOption = Annotated[
+    int,
+    typer.Option(
+        "--edges",
+        min=0,
+        help="Measure edge faithfulness too: at so many edge thresholds, with permuted and random edges beside each.",
+    ),
+]
+EdgeThresholdOption = Annotated[
+    list[float] | None,
+    typer.Option("--edge-threshold", min=0, help="Edges of larger absolute weight (units of the metric); repeatable."),
+]
 LevelOption = Annotated[
     str,
     typer.Option(
@@ -111,6 +123,8 @@ def measure(
     means_over: MeansOverOption = None,
     start_layer: StartLayerOption = None,
     random_circuits: RandomOption = 5,
+    edges: EdgesOption = 0,
+    edge_threshold: EdgeThresholdOption = None,
     level: LevelOption = "auto",
     seed: SeedOption = 0,
     model: ModelOption = "",
@@ -141,8 +155,8 @@ def measure(
     given: dict[str, Any] = {
         "on": on, "examples": examples, "held_out": held_out, "task": task, "n_examples": n_examples,
         "n_held_out": n_held_out, "split": split, "sizes": _sizes(sizes), "target_faithfulness": target_faithfulness,
-        "random_circuits": random_circuits, "level": level, "seed": seed, "model": model, "dictionaries": dictionaries,
-        "batch_size": batch_size, "device": device,
+        "random_circuits": random_circuits, "edges": edges, "level": level, "seed": seed, "model": model,
+        "dictionaries": dictionaries, "batch_size": batch_size, "device": device,
     }  # fmt: skip
     several: dict[str, Any] = {
         "thresholds": threshold,
@@ -169,7 +183,7 @@ def _sizes(text: str) -> Any:
 def measure_all(store: Store, asked: Sequence[MeasureSettings]) -> list[Measured]:
     """Measure circuits one after the other; those of one model and dictionaries load them once."""
     from circuit_atlas.ingest import measure as run
-    from circuit_atlas.ingest.measuring.measure import Loader
+    from circuit_atlas.ingest.measuring.layout import Loader
 
     loader, found = Loader(), []
     for settings in asked:

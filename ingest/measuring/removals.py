@@ -13,9 +13,9 @@ from typing import Any
 from circuit_atlas.cypher import keys
 from circuit_atlas.cypher.store import Store
 from circuit_atlas.errors import MeasureError
-from circuit_atlas.ingest.batches import roles_of
 from circuit_atlas.ingest.measuring.discovered import items_of
-from circuit_atlas.ingest.measuring.measure import Bench, Measured, conditions_asked, lay_out, setup
+from circuit_atlas.ingest.measuring.layout import Bench, baselines_of, lay_out
+from circuit_atlas.ingest.measuring.measure import Measured
 from circuit_atlas.ingest.measuring.node_sets import UnitSet, size, strongest, treat_errors
 from circuit_atlas.ingest.measuring.rows import keyed
 from circuit_atlas.ingest.measuring.runs import Run, figures, run_sets, to_rows
@@ -35,12 +35,13 @@ def measure_removals(
 ) -> Measured:
     """Measure a stored circuit at one threshold without each of its units, and write that beside it.
 
-    Of the settings, the first treatment of errors, ablation and start layer count, and the one threshold. Where all
-    errors are kept, or removed, none is left out by itself.
+    Of the settings, the first treatment of errors, ablation and start layer count, and the one threshold; without one,
+    a quarter of the units active on an example are kept. Where all errors are kept, or removed, none is left out by
+    itself.
 
     Args:
         store: where the circuit is, and where the measurements go, in one transaction.
-        settings: what to measure; `thresholds` has exactly one.
+        settings: what to measure; `thresholds` has one at most.
         reporter: where progress goes; silent by default.
         load_subject: loads model and dictionaries.
 
@@ -48,11 +49,11 @@ def measure_removals(
         the circuit as a row of kind `circuit`, then a row of kind `removal` for each unit.
 
     Raises:
-        MeasureError: there is not exactly one threshold, or it leaves no unit.
+        MeasureError: there are several thresholds, or the one leaves no unit.
         AtlasError: anything else that the user can mend, in one line.
 
     """
-    if len(settings.thresholds) != 1:
+    if len(settings.thresholds) > 1:
         raise MeasureError(
             f"units are left out of a circuit at one threshold, but {len(settings.thresholds)} are given: name one"
         )
@@ -65,15 +66,15 @@ def measure_removals(
 
 
 def _measured(bench: Bench, asked: MeasureSettings, reporter: Reporter) -> list[dict[str, Any]]:
-    setting = next(iter(conditions_asked(bench, asked)))
-    (threshold,), errors = asked.thresholds, asked.errors[0]
+    setting, errors = bench.settings(asked)[0], asked.errors[0]
+    threshold = asked.thresholds[0] if asked.thresholds else bench.usual_threshold(setting)
     sites = bench.sites(setting.start_layer)
     named = strongest(bench.circuit, sites, bench.widths(sites), threshold)
     trio = treat_errors(named, errors)
     without = dict(_each_left_out(bench, named, trio.circuit, with_errors=errors not in ("keep", "remove")))
     if not without:
         raise MeasureError(f"no unit of {bench.stored.name!r} has an absolute effect above {threshold:g}")
-    batches, baselines = setup(bench, setting)
+    batches, baselines = baselines_of(bench, setting)
     whole = Run("circuit", threshold, errors, None, trio.circuit, trio.complement, trio.empty)
     with reporter.task(f"leaving out {len(without)} units of {bench.stored.name}", len(bench.examples)) as advance:
         ran = run_sets(bench.subject, batches, [*whole.sets, *without.values()], baselines, advance)
@@ -109,5 +110,5 @@ def _place_names(bench: Bench) -> list[str]:
     if bench.level == "sum":
         return ["*"]
     if bench.level == "role":
-        return [keys.encode(role) for role in roles_of(bench.work.data.train + bench.work.data.held_out)]
+        return [keys.encode(role) for role in bench.roles]
     return [str(place) for place in range(bench.circuit.places)]

@@ -35,6 +35,9 @@ class MeasureSettings:
         means_over: inputs that means are over.
         start_layers: first layer that is ablated; -1 stands for the first third of the layers.
         random_circuits: random circuits beside each point, with the same errors.
+        edges: at how many edge thresholds edge faithfulness is measured, of each node threshold that is named, or
+            of the circuit of a quarter of the units active on an example; 0: none.
+        edge_thresholds: edge thresholds in place of so many chosen by the data.
         level: where nodes act: at their position (keep), their role, or at every position (sum); auto: as the circuit
             says, where the examples allow it.
         seed: of random circuits and resampling.
@@ -64,6 +67,8 @@ class MeasureSettings:
     means_over: tuple[MeansOver, ...] = ()
     start_layers: tuple[int, ...] = (0,)
     random_circuits: int = 5
+    edges: int = 0
+    edge_thresholds: tuple[float, ...] = ()
     level: Level = "auto"
     seed: int = 0
     model: str = ""
@@ -89,10 +94,10 @@ class MeasureSettings:
             raise SettingsError("held_out is given without examples; name both files")
         if isinstance(self.sizes, int) and self.sizes < 1:
             raise SettingsError(f"sizes is {self.sizes}; it must be at least 1, or mib")
-        for field in ("random_circuits", "batch_size", "n_examples", "n_held_out"):
+        for field in ("random_circuits", "edges", "batch_size", "n_examples", "n_held_out"):
             if (getattr(self, field) or 0) < 0:
                 raise SettingsError(f"{field} is {getattr(self, field)}; it must not be negative")
-        if any(threshold < 0 for threshold in self.thresholds):
-            raise SettingsError("a node threshold is negative; effects are compared by size")
+        if any(threshold < 0 for threshold in (*self.thresholds, *self.edge_thresholds)):
+            raise SettingsError("a threshold is negative; effects and weights are compared by size")
         if any(layer < -1 for layer in self.start_layers):
             raise SettingsError("start_layers must be layers from 0, or -1 for the first third of them")

@@ -29,6 +29,7 @@ class StoredNode:
     """A node of a circuit.
 
     Attributes:
+        id: its key.
         site: where it is.
         feature: feature index; None: the error.
         position: token position, where it has one.
@@ -37,6 +38,7 @@ class StoredNode:
 
     """
 
+    id: str
     site: Site
     feature: int | None
     position: int | None
@@ -79,6 +81,7 @@ def read_stored(store: Store, name: str) -> StoredCircuit:
     given |= {"model_id": unquote(row["model"]), "suite": row["suite"]}
     nodes = [
         StoredNode(
+            node["id"],
             _site(node["component"], int(node["layer"])),
             _whole(node["feature_index"]),
             _whole(node["position"]),
@@ -107,7 +110,7 @@ def settings_of_data(store: Store, circuit: StoredCircuit, asked: MeasureSetting
 
     """
     other = read_stored(store, asked.on) if asked.on else circuit
-    changed: dict[str, Any] = {"measure_thresholds": 0 if asked.split == "train" else 1, "ablation": "auto"}
+    changed: dict[str, Any] = {"measure_thresholds": int(asked.split == "held-out"), "ablation": "auto"}
     for name in ("model", "dictionaries", "model_id", "suite", "dtype"):
         changed[name] = getattr(circuit.settings, name)
     for name in ("model", "dictionaries", "device", "batch_size", "examples"):
@@ -119,6 +122,7 @@ def settings_of_data(store: Store, circuit: StoredCircuit, asked: MeasureSetting
     task = other.task
     if asked.examples:
         changed["held_out"] = asked.held_out
+        changed["held_out_share"] = other.settings.held_out_share or FIELDS["held_out_share"].default
         task = asked.task or asked.examples.replace("\\", "/").rsplit("/", 1)[-1].rsplit(".", 1)[0]
     return dataclasses.replace(other.settings, **changed), task
 
@@ -155,10 +159,7 @@ def members(
     place_of = {role: place for place, role in enumerate(roles)}
     pooled: dict[Site, dict[tuple[int, int], float]] = defaultdict(lambda: defaultdict(float))
     for node in nodes:
-        if node.site not in widths or (node.feature or 0) >= widths[node.site]:
-            raise MeasureError(f"the dictionaries have no unit {node.feature} at {node.site.name}: are they others?")
-        unit = widths[node.site] if node.feature is None else node.feature
-        place = {"keep": node.position, "role": place_of.get(node.role or ""), "sum": 0}[level]
+        unit, place = unit_and_place(node, level, place_of, widths)
         if place is not None:
             pooled[node.site][place, unit] += node.effect
     found = {}
@@ -167,6 +168,21 @@ def members(
         effect = torch.tensor(list(units.values()), dtype=torch.float64)
         found[site] = Members(unit, None if level == "sum" else place, effect)
     return found
+
+
+def unit_and_place(
+    node: StoredNode, level: Place, place_of: Mapping[str, int], widths: Mapping[Site, int]
+) -> tuple[int, int | None]:
+    """Unit of a node and the place where it acts (0 where it acts at all); None where the data has no such role.
+
+    Raises:
+        MeasureError: the dictionaries have no such unit.
+
+    """
+    if node.site not in widths or (node.feature or 0) >= widths[node.site]:
+        raise MeasureError(f"the dictionaries have no unit {node.feature} at {node.site.name}: are they others?")
+    unit = widths[node.site] if node.feature is None else node.feature
+    return unit, {"keep": node.position, "role": place_of.get(node.role or ""), "sum": 0}[level]
 
 
 def refuse_other_template(circuit: StoredCircuit, examples: Sequence[TokenExample]) -> None:

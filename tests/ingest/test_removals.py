@@ -110,6 +110,8 @@ def test_errors_that_are_all_kept_are_not_left_out(tmp_path: Path, run: TinyRun)
         for errors in ("keep", "remove"):
             rows = removals(store, run, thresholds=(0.0,), errors=(errors,))
             assert not any("error" in row["removed"] for row in rows[1:])
+        usual = removals(store, run)
+        assert len(usual) == usual[0]["n_nodes"] + 1 == 21  # a quarter of the units active on an example
         default = removals(store, run, thresholds=(0.0,), level="sum")
         assert any("error" in row["removed"] for row in default[1:])
         assert all(row["removed"].endswith("/*") for row in default[1:])
@@ -117,7 +119,7 @@ def test_errors_that_are_all_kept_are_not_left_out(tmp_path: Path, run: TinyRun)
 
 @pytest.mark.parametrize(
     ("thresholds", "said"),
-    [((), "at one threshold, but 0 are given"), ((0.1, 0.2), "but 2 are given"), ((1e9,), "no unit of 'tiny'")],
+    [((0.1, 0.2), "at one threshold, but 2 are given"), ((1e9,), "no unit of 'tiny'")],
 )
 def test_what_cannot_be_measured_is_said(
     tmp_path: Path, run: TinyRun, thresholds: tuple[float, ...], said: str
