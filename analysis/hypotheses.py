@@ -261,7 +261,7 @@ def _measured(
         whole = {_conditions(row): row.only_circuit for row in rows if row.kind == "circuit"}
         some = [_taken(row, whole.get(_conditions(row))) for row in rows if row.kind == kind and _is_whole(row)]
         if not some:
-            way = "circuit-atlas measure" if kind == "circuit" else "circuit_atlas.ingest.measure_removals"
+            way = "circuit-atlas measure" if kind == "circuit" else "circuit-atlas hypotheses --leave-out THRESHOLD"
             what = "measurements with the metric of every example" if kind == "circuit" else "removals"
             raise QueryError(
                 f"circuit {table.attrs['params'].get('circuit', name)!r} has no {what}: make them with {way}"

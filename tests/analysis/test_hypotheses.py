@@ -186,7 +186,7 @@ def test_rates_on_planted_circuits(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("ask", "name", "options", "said"),
     [
-        (minimality, "sva", {}, "'sva' has no removals: make them with circuit_atlas.ingest.measure_removals"),
+        (minimality, "sva", {}, "'sva' has no removals: make them with circuit-atlas hypotheses --leave-out"),
         (equivalence, "unlisted", {}, "no measurements with the metric of every example"),
         (equivalence, "four", {"margin": 0.0}, "margin must be above 0"),
         (equivalence, "four", {"margin_share": -0.1}, "margin must be above 0"),
