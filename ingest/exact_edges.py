@@ -12,7 +12,7 @@ both steps set it at all of them. Edges from one node share its first step.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -50,22 +50,61 @@ def exact_edge_effects(
     setting = _Setting(model, metric, batch, ends, changes)
     with torch.no_grad():
         before = evaluate(model, metric, batch)
-        effects = torch.zeros(len(wanted), dtype=before.dtype, device=before.device)
-        for sources in _sources(wanted).values():
-            names = list(sources)
-            for start in range(0, len(names), rows):
-                some = names[start : start + rows]
-                seen, alone = setting.carry(some)
-                edges = [(row, index) for row, name in enumerate(some) for index in sources[name]]
-                for site, together in _by_end(wanted, edges).items():
-                    for first in range(0, len(together), rows):
-                        place, index = map(list, zip(*together[first : first + rows], strict=True))
-                        after = (
-                            alone[place]
-                            if site is None
-                            else setting.arrive([wanted[i] for i in index], seen[site][place])
-                        )
-                        effects[index] = after - before[[wanted[i].example for i in index]]
+
+        def second(edges: Sequence[Intervention], arrived: Tensor) -> Tensor:
+            return setting.arrive(edges, arrived) - before[[edge.example for edge in edges]]
+
+        return _each(setting, wanted, before, rows, second)
+
+
+def arrived_effects(
+    model: LanguageModel,
+    metric: Metric,
+    batch: Batch,
+    ends: Ends,
+    changes: Mapping[Site, UnitChanges],
+    wanted: Sequence[Intervention],
+    outer: Mapping[Site, Tensor],
+    rows: int,
+) -> Float[Tensor, " edge"]:
+    """Effect that each edge would have were the metric linear in its downstream end: `outer` times what arrives there.
+
+    Step 1 is an intervention, step 2 the gradient `outer` [batch, pos, d] at every site, as in the weight. So the
+    weight's error comes apart: up to here that of the direct dependence, from here on that of the metric.
+    """
+    setting = _Setting(model, metric, batch, ends, changes)
+    with torch.no_grad():
+        before = evaluate(model, metric, batch)
+
+        def second(edges: Sequence[Intervention], arrived: Tensor) -> Tensor:
+            site, delta = setting.delta(edges, arrived)
+            return (delta * outer[site][[edge.example for edge in edges]]).sum((1, 2))
+
+        return _each(setting, wanted, before, rows, second)
+
+
+def _each(
+    setting: _Setting,
+    wanted: Sequence[Intervention],
+    before: Float[Tensor, " batch"],
+    rows: int,
+    second: Callable[[Sequence[Intervention], Tensor], Tensor],
+) -> Float[Tensor, " edge"]:
+    """Step 1 for every edge, then `second` of what arrives; the effect itself where the target is reached."""
+    effects = torch.zeros(len(wanted), dtype=before.dtype, device=before.device)
+    for sources in _sources(wanted).values():
+        names = list(sources)
+        for start in range(0, len(names), rows):
+            some = names[start : start + rows]
+            seen, alone = setting.carry(some)
+            edges = [(row, index) for row, name in enumerate(some) for index in sources[name]]
+            for site, together in _by_end(wanted, edges).items():
+                for first in range(0, len(together), rows):
+                    place, index = map(list, zip(*together[first : first + rows], strict=True))
+                    if site is None:
+                        effects[index] = alone[place] - before[[wanted[i].example for i in index]]
+                    else:
+                        effects[index] = second([wanted[i] for i in index], seen[site][place])
     return effects
 
 
@@ -122,6 +161,15 @@ class _Setting:
 
     def arrive(self, edges: Sequence[Intervention], arrived: Float[Tensor, "edge pos d"]) -> Float[Tensor, " edge"]:
         """Step 2, for edges into one site: the metric with each downstream unit set to what arrived."""
+        site, delta = self.delta(edges, arrived)
+        example = torch.tensor([edge.example for edge in edges], device=arrived.device)
+        several, around = self.batch.take(example), self.ends.around(site).take(example)
+        return evaluate_from(self.model, self.metric, several, site, self.ends.clean[site][example] + delta, around)
+
+    def delta(
+        self, edges: Sequence[Intervention], arrived: Float[Tensor, "edge pos d"]
+    ) -> tuple[Site, Float[Tensor, "edge pos d"]]:
+        """What setting each downstream unit of one site to what arrived adds to the activation there."""
         downs = [edge.down for edge in edges if edge.down is not None]
         site = downs[0].site
         dictionary = self.changes[site].dictionary
@@ -141,7 +189,4 @@ class _Setting:
                 moved = (f_new - f_old)[features].gather(1, chosen[:, None])
                 change[features] = moved * dictionary.decoder_rows(chosen)
                 delta[row[here], place] = change
-        several = self.batch.take(example)
-        return evaluate_from(
-            self.model, self.metric, several, site, clean + delta, self.ends.around(site).take(example)
-        )
+        return site, delta
