@@ -64,9 +64,9 @@ VIEW_COLUMNS = {
     "node_threshold": Column("float", METRIC, "nodes of larger absolute effect are in the view"),
     "edge_threshold": Column("float", METRIC, "edges between them of larger absolute weight are"),
     "n_nodes": Column("integer", "", "nodes in it"),
-    "n_stable": Column("integer", "", "of them, those that survive in at least stable_share of the resamples"),
+    "n_stable": Column("integer or null", "", "of them, those that survive in at least stable_share of the resamples"),
     "n_edges": Column("integer", "", "edges in it"),
-    "n_stable_edges": Column("integer", "", "of them, likewise; 0 where weights on every example were not kept"),
+    "n_stable_edges": Column("integer or null", "", "of them, likewise; null where a value on an example is not known"),
 }
 
 
@@ -242,15 +242,16 @@ def _views_table(
     rows = [
         (
             *(view.circuit.name, view.threshold, view.edge_threshold),
-            *(int(n) for seen in (node, edge) for n in _counts(seen, stable_share)),
+            *(n for seen in (node, edge) for n in _counts(seen, stable_share)),
         )
         for view, node, edge in zip(views, nodes, edges, strict=True)
     ]
     return tabulate(VIEW_COLUMNS, rows, asked, **how)
 
 
-def _counts(seen: _Seen, stable_share: float) -> tuple[int, int]:
-    return int(seen.inside.sum()), int((seen.inside & (seen.survives >= stable_share)).sum())
+def _counts(seen: _Seen, stable_share: float) -> tuple[int, int | None]:
+    survives = seen.survives[seen.inside]
+    return len(survives), None if np.isnan(survives).any() else int((survives >= stable_share).sum())
 
 
 def _lowest(views: Sequence[View]) -> dict[str, int]:

@@ -80,14 +80,14 @@ def hypotheses(
     database: DatabaseOption = None,
     version: VersionOption = False,
 ) -> None:
-    """Test circuits on the metric of every example they were measured on.
+    """Test circuits on what was measured of them.
 
     \b
     equivalence   the circuit does what the model does: two one-sided tests within the margin
     independence  whether what is left without it carries anything: a two-sided test against nothing
     minimality    each unit is needed: leaving it out hurts, one-sided (needs --leave-out once)
 
-    Standard errors are over distinct items; q-values hold the false discovery rate over the rows of a table.
+    Tests are paired, on the metric of every example. Standard errors are over distinct items; q-values hold the false discovery rate over the rows of a table.
     """
     chosen = choose_format(form, output)
     if of is None and (chosen is not Format.TABLE or output is not None):

@@ -170,6 +170,7 @@ def test_edges_without_values_have_no_standing(store: Store) -> None:
     found = stability(store, ["t~bare"])
     assert found.edges["standing"].tolist() == [None] * 4
     assert found.edges["stability"].isna().all()
+    assert found.views[["n_edges", "n_stable", "n_stable_edges"]].isna().to_numpy().tolist() == [[False, False, True]]
     assert found.edges["present"].tolist() == [1.0] * 4
     assert found.nodes["standing"].tolist() == ["core", "noise", "core", "noise"]
 
