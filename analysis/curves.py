@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from circuit_atlas.cypher.store import Store
 
-SETTING = ("task", "level", "ablation", "means_over", "start_layer", "split", "errors")
+SETTING = ("task", "level", "ablation", "means_over", "start_layer", "split", "data_digest", "errors")
 """What one curve has in common."""
 
 _CURVE = {
@@ -198,12 +198,12 @@ def sensitivity(
     """
     curves = faithfulness_curves(store, [circuit], resamples=resamples, seed=seed)
     if node_threshold is None:
-        counts = curves.groupby("node_threshold").size()
-        node_threshold = float(counts[counts == counts.max()].index.max())
+        counts = curves.groupby(["node_threshold", "data_digest"], dropna=False).size()
+        node_threshold = max(threshold for threshold, _ in counts[counts == counts.max()].index)
     here = curves[np.isclose(curves["node_threshold"], node_threshold)]
-    usual = here[(here["ablation"] == "mean") & (here["errors"] == "default")].sort_values(
-        ["start_layer", "means_over"], kind="stable"
-    )
+    usual = here[(here["ablation"] == "mean") & (here["errors"] == "default")]
+    companions = usual["data_digest"].map(here["data_digest"].value_counts(dropna=False))
+    usual = usual.assign(fewer=-companions).sort_values(["fewer", "start_layer", "means_over"], kind="stable")
     if usual.empty:
         raise QueryError(
             f"{circuit!r} was not measured at node threshold {node_threshold:g} by mean ablation with its own errors: "
@@ -226,9 +226,11 @@ def _told(row: pd.Series[Any], choice: str, value: str) -> list[Any]:
 def _one_choice(base: pd.Series[Any], row: pd.Series[Any]) -> str | None:
     """The one column of the setting in which two measurements differ; that means go with mean ablation is no second."""
     differing = [name for name in SETTING if row[name] != base[name]]
+    if "data_digest" in differing and ("task" in differing or "split" in differing):
+        differing.remove("data_digest")  # another task, or split, is other data
     if "ablation" in differing and "means_over" in differing:
         differing.remove("means_over")
-    return differing[0] if len(differing) == 1 else None
+    return differing[0] if len(differing) == 1 and differing != ["data_digest"] else None
 
 
 def of_errors(curves: pd.DataFrame, modes: Iterable[str]) -> pd.DataFrame:

@@ -33,17 +33,21 @@ COLUMNS = {
     "errors": Column("string", "", "what was done with error units"),
     "start_layer": Column("integer", "", "first layer that was ablated"),
     "split": Column("string", "", "which examples"),
+    "data_digest": Column("string or null", "", "digest of the examples that means are over and of those measured on"),
     "n_nodes": Column("integer", "", "units kept"),
     "n_active": Column("float", "", "mean number of units active on one example: what n_nodes is counted against"),
     "faithfulness": Column("float", "share", "of the circuit"),
     "low": Column("float", "share", "lower bound of its 95 % bootstrap interval"),
     "high": Column("float", "share", "upper bound of its 95 % bootstrap interval"),
-    "completeness": Column("float", "share", "the same figure of the complement"),
+    "completeness": Column("float", "share", "the same of the complement: what is left with these nodes ablated"),
+    "completeness_low": Column("float", "share", "lower bound of its 95 % bootstrap interval"),
+    "completeness_high": Column("float", "share", "upper bound of its 95 % bootstrap interval"),
     "without_errors": Column("float", "share", "faithfulness of the same nodes with every error unit ablated"),
     "n_random": Column("integer", "", "random circuits measured under the same conditions"),
     "random_median": Column("float", "share", "median of their faithfulness"),
     "random_95": Column("float", "share", "95th percentile of their faithfulness"),
     "above_random": Column("float", "share", "of the random circuits that are less faithful"),
+    "random_completeness": Column("float", "share", "median of what is left with a random circuit ablated"),
 }
 """Type, unit and meaning of each column."""
 
@@ -77,12 +81,15 @@ def faithfulness_table(
     for _, row in chosen[chosen["kind"] == "circuit"].iterrows():
         lists = (row["only_circuit"], row["empty"], row["full"])
         low, high = bootstrap_interval(*lists, resamples, seed, row["items"])
-        alone = _alike(items, row, "circuit", ("node_threshold",))
+        rest = bootstrap_interval(row["complement"], row["empty"], row["full"], resamples, seed, row["items"])
+        alone = alike(items, row, "circuit", ("node_threshold",))
         without = alone.loc[alone["errors"] == "remove", "faithfulness"]
         found = {
             **{name: row[name] for name in COLUMNS if name in row},
             "low": low,
             "high": high,
+            "completeness_low": rest[0],
+            "completeness_high": rest[1],
             "without_errors": float(without.iloc[0]) if len(without) else float("nan"),
             **_beside(items, row),
         }
@@ -112,7 +119,7 @@ def _own(store: Store, items: pd.DataFrame) -> pd.DataFrame:
     return first
 
 
-def _alike(items: pd.DataFrame, row: pd.Series[Any], kind: str, also: Sequence[str]) -> pd.DataFrame:
+def alike(items: pd.DataFrame, row: pd.Series[Any], kind: str, also: Sequence[str]) -> pd.DataFrame:
     """Measurements of one kind under a row's setting, and alike in some more columns."""
     same = items["kind"] == kind
     for name in (*_SETTING, *also):
@@ -179,11 +186,14 @@ def resampled_means(
 
 
 def _beside(items: pd.DataFrame, row: pd.Series[Any]) -> dict[str, float]:
-    """Number, median, 95th percentile of the random circuits under a row's conditions, and its rank among them."""
-    random = _alike(items, row, "random", ("node_threshold", "errors"))["faithfulness"].dropna().to_numpy(np.float64)
+    """Figures of the random circuits under a row's conditions, and its rank among them."""
+    drawn = alike(items, row, "random", ("node_threshold", "errors"))
+    random = drawn["faithfulness"].dropna().to_numpy(np.float64)
+    rest = drawn["completeness"].dropna().to_numpy(np.float64)
+    found = {"random_completeness": float(np.median(rest)) if len(rest) else float("nan")}
     if not len(random):
-        return {"n_random": 0} | dict.fromkeys(("random_median", "random_95", "above_random"), float("nan"))
-    return {
+        return found | {"n_random": 0} | dict.fromkeys(("random_median", "random_95", "above_random"), float("nan"))
+    return found | {
         "n_random": len(random),
         "random_median": float(np.median(random)),
         "random_95": float(np.quantile(random, 0.95)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from circuit_atlas.analysis.plots.curves import draw_curves
+from circuit_atlas.analysis.plots.edge_curves import draw_edge_curves
 from circuit_atlas.analysis.plots.style import new_axes, save, styled
 
-__all__ = ["draw_curves", "new_axes", "save", "styled"]
+__all__ = ["draw_curves", "draw_edge_curves", "new_axes", "save", "styled"]

@@ -22,7 +22,7 @@ _SAID = {
 }
 
 
-_REST = ["task", "level", "ablation", "means_over", "start_layer", "split"]
+_REST = ["task", "level", "ablation", "means_over", "start_layer", "split", "data_digest"]
 
 
 @styled

@@ -6,6 +6,7 @@ import typer
 
 from circuit_atlas.cli.check import check
 from circuit_atlas.cli.circuits import circuits
+from circuit_atlas.cli.combine import combine, sharing
 from circuit_atlas.cli.communities import communities, families
 from circuit_atlas.cli.compare import compare
 from circuit_atlas.cli.copy import copy
@@ -45,8 +46,8 @@ def root(context: typer.Context, store: RootStoreOption = None, version: Version
 
 
 COMMANDS = (
-    *(demo, models, discover, circuits, show, measure, curve, structure, query, compare, communities, families),
-    *(exactness, stability, hypotheses),
+    *(demo, models, discover, circuits, show, measure, curve, structure, query, compare, combine, sharing),
+    *(communities, families, exactness, stability, hypotheses),
     *(copy, delete, check, dashboard),
 )
 for command in COMMANDS:

@@ -42,6 +42,9 @@ OnTaskOption = Annotated[str, typer.Option("--task", metavar="TASK", help="Only 
 SensitivityOption = Annotated[
     bool, typer.Option("--sensitivity", help="Instead: how much each choice, changed alone, moves faithfulness.")
 ]
+EdgesOption = Annotated[
+    bool, typer.Option("--edges", help="Instead: faithfulness of the strongest edges, where `measure --edges` ran.")
+]
 SHOWN = (
     "circuit", "task", "errors", "n_nodes", "share", "faithfulness", "low", "high", "without_errors", "random_95",
     "completeness",
@@ -57,6 +60,7 @@ def curve(
     ablation: AblationOption = "mean",
     task: OnTaskOption = "",
     sensitivity: SensitivityOption = False,
+    edges: EdgesOption = False,
     form: FormatOption = None,
     output: OutputOption = None,
     show_cypher: ShowCypherOption = False,
@@ -78,22 +82,26 @@ def curve(
       circuit-atlas curve sva/nounpp --sensitivity
     """
     chosen = choose_format(form, output)
+    if sensitivity and (edges or draw is not None):
+        raise QueryError("--sensitivity is a table of its own; leave out --edges and --draw")
     if measure:
         _measure(circuits, store, database)
     with read_store(store, database) as place:
         noted = NotedStore(place)
-        table = _sensitivity(noted, circuits) if sensitivity else _curves(noted, circuits, errors, ablation, task)
+        if edges:
+            table = _edges(noted, circuits)
+        elif sensitivity:
+            table = _sensitivity(noted, circuits)
+        else:
+            table = _curves(noted, circuits, errors, ablation, task)
         if chosen is not Format.TABLE or output is not None:
             emit([str(name) for name in table.columns], records(table), chosen, output)
-        elif sensitivity:
+        elif sensitivity or edges:
             print_frame(table)
         else:
             _say(table, target)
-        if draw is not None and not sensitivity:
-            from circuit_atlas.analysis.plots import draw_curves, save
-
-            save(draw_curves(table), draw)
-            typer.echo(f"\ndrew {draw}", err=True)
+        if draw is not None:
+            _draw(table, draw, edges=edges)
     if show_cypher:
         say_cypher(noted)
 
@@ -125,6 +133,21 @@ def _sensitivity(store: NotedStore, circuits: list[str]) -> pd.DataFrame:
     if len(circuits) > 1:
         raise QueryError("--sensitivity is of one circuit; name one")
     return sensitivity(store, circuits[0])
+
+
+def _edges(store: NotedStore, circuits: list[str]) -> pd.DataFrame:
+    import pandas as pd
+
+    from circuit_atlas.analysis import edge_curve
+
+    return pd.concat([edge_curve(store, circuit) for circuit in circuits], ignore_index=True)
+
+
+def _draw(table: pd.DataFrame, path: Path, *, edges: bool) -> None:
+    from circuit_atlas.analysis.plots import draw_curves, draw_edge_curves, save
+
+    save(draw_edge_curves(table) if edges else draw_curves(table), path)
+    typer.echo(f"\ndrew {path}", err=True)
 
 
 def _say(table: pd.DataFrame, target: float) -> None:

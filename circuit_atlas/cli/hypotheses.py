@@ -87,7 +87,8 @@ def hypotheses(
     independence  whether what is left without it carries anything: a two-sided test against nothing
     minimality    each unit is needed: leaving it out hurts, one-sided (needs --leave-out once)
 
-    Tests are paired, on the metric of every example. Standard errors are over distinct items; q-values hold the false discovery rate over the rows of a table.
+    Tests are paired, on the metric of every example. Standard errors are over distinct items; q-values hold the false
+    discovery rate over the rows of a table.
     """
     chosen = choose_format(form, output)
     if of is None and (chosen is not Format.TABLE or output is not None):

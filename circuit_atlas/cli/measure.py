@@ -198,3 +198,7 @@ def _say(measured: Measured) -> None:
     print_table(
         columns, sorted(rows, key=lambda row: (row["errors"], row["ablation"], row["start_layer"], row["n_nodes"]))
     )
+    of_edges = [row for row in measured.rows if row["kind"] == "edges"]
+    if of_edges:
+        typer.echo()
+        print_table(("n_nodes", "edge_threshold", "n_edges", "faithfulness"), of_edges)

@@ -98,7 +98,7 @@ def stability(
     database: DatabaseOption = None,
     version: VersionOption = False,
 ) -> None:
-    """Say what of a circuit stays over resampled examples and over settings.
+    """Say what stays with other examples or settings.
 
     A view is a circuit at a threshold. A unit survives a resample of the items where its mean effect keeps its sign
     and exceeds the threshold, and is stably in a view where it survives in at least --stable-share of them. It is

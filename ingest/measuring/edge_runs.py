@@ -17,6 +17,7 @@ from torch import Tensor
 
 from circuit_atlas.ingest.baselines import Values
 from circuit_atlas.ingest.batches import Batch
+from circuit_atlas.ingest.dictionary import SparseDictionary
 from circuit_atlas.ingest.evaluation import evaluate, evaluate_from
 from circuit_atlas.ingest.language_model import Around, Replace, Start
 from circuit_atlas.ingest.sites import Site
@@ -176,15 +177,37 @@ def _compute(
     for start in range(0, len(groups), step):
         x = arrived.under(groups[start : start + step])
         inside = ((member >= start) & (member < start + step)).nonzero()[:, 0]
-        found = dictionary.encode(x)
-        left_out = dictionary.error(x, found)
-        group, unit = member[inside] - start, nodes.unit[inside]
-        is_error = unit == dictionary.d_sae
-        features = unit[~is_error]
-        value = found[group[~is_error], ..., features] - acts[..., features].movedim(-1, 0)
-        moves[inside[~is_error]] = value[..., None] * dictionary.decoder_rows(features)[:, None, None]
-        moves[inside[is_error]] = left_out[group[is_error]] - error
+        some = SiteNodes(nodes.unit[inside], None if nodes.place is None else nodes.place[inside], 0)
+        moves[inside] = _moves(dictionary, batch, x, member[inside] - start, some, acts, error)
     return _Computed(base, moves * _stands(batch, nodes.place)[..., None])
+
+
+def _moves(
+    dictionary: SparseDictionary,
+    batch: Batch,
+    x: Float[Tensor, "group batch pos d"],
+    group: Int[Tensor, " node"],
+    nodes: SiteNodes,
+    acts: Float[Tensor, "#batch #pos d_sae"],
+    error: Float[Tensor, "#batch #pos d"],
+) -> Float[Tensor, "node batch pos d"]:
+    """What each node adds to the baseline when it takes the value that its group's activation gives it."""
+    if nodes.place is None or batch.places is not None:
+        found, of = dictionary.encode(x), group
+        left_out = dictionary.error(x, found)
+    else:  # each is wanted at its own position alone
+        at = nodes.place
+        of = torch.arange(len(at), device=at.device)
+        here = x[group, :, at][:, :, None]
+        found = dictionary.encode(here)
+        left_out = dictionary.error(here, found)
+    is_error = nodes.unit == dictionary.d_sae
+    features = nodes.unit[~is_error]
+    moves = x.new_empty(len(nodes.unit), *x.shape[1:])
+    value = found[of[~is_error], ..., features] - acts[..., features].movedim(-1, 0)
+    moves[~is_error] = value[..., None] * dictionary.decoder_rows(features)[:, None, None]
+    moves[is_error] = left_out[of[is_error]] - error
+    return moves
 
 
 def _stands(batch: Batch, place: Int[Tensor, " node"] | None) -> Bool[Tensor, "#node #batch #pos"]:

@@ -146,7 +146,7 @@ class _EdgeRun:
     kind: str
     threshold: float | None
     seed: int | None
-    count: int
+    count: int | None
     kept: EdgeSet
 
 
@@ -177,7 +177,7 @@ def _plan(edges: CircuitEdges, asked: MeasureSettings) -> Iterator[_EdgeRun]:
     """No edge; all there can be; and at each threshold the strongest, permuted ones and random ones."""
     nothing = torch.zeros(len(edges.weight), dtype=torch.bool)
     yield _EdgeRun("empty", None, None, 0, edges.kept(nothing))
-    yield _EdgeRun("edges", None, None, 0, edges.every())
+    yield _EdgeRun("edges", None, None, None, edges.every())
     ranked = edges.weight.sort(descending=True).values
     wanted = asked.edge_thresholds or thresholds_of(ranked, spread_sizes(asked.edges, len(ranked)))
     for threshold in wanted:

@@ -104,7 +104,9 @@ def _thresholds(bench: Bench, asked: MeasureSettings, setting: Setting) -> list[
 def _plan(bench: Bench, asked: MeasureSettings, setting: Setting, thresholds: Sequence[float]) -> list[Run]:
     sites = bench.sites(setting.start_layer)
     seeds = range(asked.seed, asked.seed + asked.random_circuits)
-    runs = plan_runs(bench.circuit, sites, bench.widths(sites), thresholds, asked.errors, seeds)
+    runs = plan_runs(
+        bench.circuit, sites, bench.widths(sites), thresholds, asked.errors, seeds, ablate_random=asked.ablate_random
+    )
     for run in runs:
         if not any(len(units) for units in run.kept.values()) and run.errors == "default":
             largest = float(bench.circuit.ranked(sites)[:1].sum())

@@ -21,6 +21,7 @@ from circuit_atlas.ingest.measuring.circuit import MeasuredCircuit
 from circuit_atlas.ingest.measuring.conditions import Errors
 from circuit_atlas.ingest.measuring.node_sets import (
     UnitSet,
+    complement,
     digest,
     masks,
     random_circuit,
@@ -75,8 +76,13 @@ def plan_runs(
     thresholds: Sequence[float],
     errors: Sequence[Errors],
     random_seeds: Sequence[int],
+    *,
+    ablate_random: bool = False,
 ) -> list[Run]:
-    """At each threshold and under each treatment of errors the circuit, and random ones with the same errors."""
+    """At each threshold and under each treatment of errors the circuit, and random ones with the same errors.
+
+    `ablate_random` says whether the random ones are ablated too.
+    """
     runs = []
     for threshold in thresholds:
         named = strongest(circuit, sites, widths, threshold)
@@ -85,7 +91,8 @@ def plan_runs(
             runs.append(Run("circuit", threshold, mode, None, trio.circuit, trio.complement, trio.empty))
             for seed in random_seeds:
                 drawn = random_circuit(circuit, trio.circuit, seed)
-                runs.append(Run("random", threshold, mode, seed, drawn, None, trio.empty))
+                rest = complement(drawn) if ablate_random else None
+                runs.append(Run("random", threshold, mode, seed, drawn, rest, trio.empty))
     return runs
 
 

@@ -35,6 +35,7 @@ class MeasureSettings:
         means_over: inputs that means are over.
         start_layers: first layer that is ablated; -1 stands for the first third of the layers.
         random_circuits: random circuits beside each point, with the same errors.
+        ablate_random: whether random circuits are ablated too, as a null of what ablating the circuit does.
         edges: at how many edge thresholds edge faithfulness is measured, of each node threshold that is named, or
             of the circuit of a quarter of the units active on an example; 0: none.
         edge_thresholds: edge thresholds in place of so many chosen by the data.
@@ -67,6 +68,7 @@ class MeasureSettings:
     means_over: tuple[MeansOver, ...] = ()
     start_layers: tuple[int, ...] = (0,)
     random_circuits: int = 5
+    ablate_random: bool = False
     edges: int = 0
     edge_thresholds: tuple[float, ...] = ()
     level: Level = "auto"
