@@ -9,7 +9,13 @@ from typing import Any
 from circuit_atlas.cypher.prepare import typed_column
 from circuit_atlas.cypher.rows import Pair, Row
 from circuit_atlas.cypher.schema import LABEL_BY_NAME, RELATIONSHIP_BY_NAME, Property
-from circuit_atlas.cypher.statements import find_nodes, find_relationships, set_node_property, set_relationship_property
+from circuit_atlas.cypher.statements import (
+    MADE_AT,
+    find_nodes,
+    find_relationships,
+    set_node_property,
+    set_relationship_property,
+)
 from circuit_atlas.cypher.transaction import Transaction
 from circuit_atlas.errors import StoreError
 
@@ -80,13 +86,17 @@ def _by_property(
     return changes
 
 
-def amend(tx: Transaction, changes: Sequence[_Change]) -> None:
-    """Set the properties, all or none.
+def amend(tx: Transaction, changes: Sequence[_Change], found_at: Mapping[str, str]) -> None:
+    """Set the properties, all or none; `found_at` says when each circuit that they were worked out from was made.
 
     Raises:
-        StoreError: the store has not all of what is to be changed.
+        StoreError: the store has not all of what is to be changed, or a circuit was made anew meanwhile.
 
     """
+    made = {row["id"]: row["made"] for row in tx.run(MADE_AT, {"ids": list(found_at)})} if found_at else {}
+    for circuit, time in found_at.items():
+        if made.get(circuit) != time:
+            raise StoreError(f"circuit {circuit} was replaced or deleted meanwhile; ask again")
     for change in changes:
         for start in range(0, len(change.rows), PORTION):
             rows = list(change.rows[start : start + PORTION])

@@ -38,6 +38,7 @@ DELETE_CIRCUIT: tuple[str, ...] = (*EMPTY_CIRCUIT, "MATCH (c:Circuit) WHERE c.id
 
 NAMES = "MATCH (c:Circuit) WHERE c.name IN $names RETURN c.id AS id, c.name AS name ORDER BY id"
 KNOWN_CIRCUITS = "MATCH (c:Circuit) WHERE c.id IN $ids RETURN c.id AS id ORDER BY id"
+MADE_AT = "MATCH (c:Circuit) WHERE c.id IN $ids RETURN c.id AS id, c.created_at AS made ORDER BY id"
 DERIVED = (
     "MATCH (d:Circuit)-[:DERIVED_FROM]->(c:Circuit) WHERE c.id IN $ids AND NOT d.id IN $ids "
     "RETURN d.name AS derived, c.name AS name ORDER BY derived LIMIT 1"

@@ -45,7 +45,11 @@ class Store(Protocol):
         ...
 
     def set_properties(
-        self, nodes: Mapping[str, Sequence[Row]], relationships: Mapping[Pair, Sequence[Row]] | None = None
+        self,
+        nodes: Mapping[str, Sequence[Row]],
+        relationships: Mapping[Pair, Sequence[Row]] | None = None,
+        *,
+        found_at: Mapping[str, str] | None = None,
     ) -> None:
         """Set properties of what circuits own and the store has already, in one transaction; nulls change nothing."""
         ...

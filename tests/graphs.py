@@ -151,6 +151,8 @@ def _node(key: str, unit: Unit) -> dict[str, Any]:
         "effects": [effect * 0.5, effect * 1.5],
         "exact_effect": None if index is None else effect * 1.25,
         "activation": None if index is None else 1.0,
+        "stability": 0.5 if index is None else None,
+        "standing": "noise" if index is None else None,
     }
 
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -81,6 +81,7 @@ class Stability:
         node_changes: properties to set on circuit nodes: the survival at the circuit's lowest threshold, the standing.
         edge_changes: properties to set on edges.
         circuit_changes: on each circuit, how they were found.
+        found_at: when each circuit was found, by key: nothing is written to one that was found anew since.
 
     """
 
@@ -90,6 +91,7 @@ class Stability:
     node_changes: tuple[Row, ...]
     edge_changes: tuple[Row, ...]
     circuit_changes: tuple[Row, ...]
+    found_at: Mapping[str, str]
 
 
 def stability(
@@ -142,6 +144,7 @@ def stability(
         tuple(_node_changes(views, of_nodes, nodes)),
         tuple(_edge_changes(views, of_edges)),
         tuple(_circuit_changes(views, how)),
+        {one.id: one.created_at for one in fetched},
     )
 
 
@@ -155,6 +158,7 @@ def write_stability(store: Store, found: Stability) -> None:
     store.set_properties(
         {"Circuit": found.circuit_changes, "CircuitNode": found.node_changes},
         {Pair("EDGE", "CircuitNode", "CircuitNode"): found.edge_changes},
+        found_at=found.found_at,
     )
 
 

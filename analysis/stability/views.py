@@ -52,6 +52,7 @@ class Fetched:
     Attributes:
         name: its name.
         id: its key.
+        created_at: when it was found.
         node_floor: nodes of smaller absolute effect were not stored.
         edge_floor: likewise edges.
         resampled: how much each example counts in each resample, [resample, example]; None for fewer than two items.
@@ -66,6 +67,7 @@ class Fetched:
 
     name: str
     id: str
+    created_at: str
     node_floor: float
     edge_floor: float
     resampled: Floats | None
@@ -138,6 +140,7 @@ def fetch(store: Store, circuit: str, resamples: int, seed: int) -> Fetched:
     return Fetched(
         name=str(said["name"]),
         id=str(said["id"]),
+        created_at=str(said["created_at"]),
         node_floor=float(said["node_floor"]),
         edge_floor=float(said["edge_floor"]),
         resampled=example_weights(items, resamples, seed) if len(set(items)) > 1 else None,

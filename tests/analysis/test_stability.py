@@ -202,6 +202,12 @@ def test_written_as_properties_to_query_by(store: Store) -> None:
     write_stability(store, stability(store, ["w~a"], sizes=[1]))
     assert [row["standing"] for row in store.rows(asked, {"name": "w~a"})] == ["core", *["absent"] * 3]
     assert store.check() == []
+    anew = made("w~a")
+    (one,) = anew.nodes["Circuit"]
+    store.write([dataclasses.replace(anew, nodes={**anew.nodes, "Circuit": [{**one, "created_at": "2026-01-01"}]})])
+    with pytest.raises(StoreError, match="replaced or deleted meanwhile"):
+        write_stability(store, found)
+    assert {row["standing"] for row in store.rows(asked, {"name": "w~a"})} == {None, "noise"}  # as it was made
     store.delete_circuit("toy/circuit/w~a")
     with pytest.raises(StoreError, match="replaced or deleted meanwhile"):
         write_stability(store, found)

@@ -112,6 +112,15 @@ CERTAINTY = [
         circuit="sva",
     ),
     case(
+        "standing",
+        "id kind layer feature_index role effect stability standing",
+        [(f"{SUBJECT}/resid_1/error/3", "error", 1, None, "verb", 0.75, 0.5, "noise")],
+        circuit="he/subject",
+    ),
+    case("standing", "id", [], circuit="he/subject", standing="core"),
+    case("standing", "id", [(f"{OBJECT}/resid_1/error/3",)], circuit="he/object", standing="noise"),
+    case("standing", "id", [], circuit="he/object", standing="noise", node_threshold=0.5),
+    case(
         "example_items",
         "name id n_examples n_items items node_floor edge_floor settings",
         [("he/subject", SUBJECT, 2, 2, [0, 1], 0.1, 0.05, "{}")],
