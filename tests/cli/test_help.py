@@ -17,6 +17,7 @@ COMMANDS: dict[str, Any] = dict(typer.main.get_group(app).commands)
 EXPECTED = {
     "demo", "discover", "circuits", "show", "query", "compare", "copy", "delete", "check", "dashboard",
     "models", "structure", "communities", "families", "measure", "curve", "combine", "sharing", "overlap",
+    "exactness", "stability", "hypotheses",
 }  # fmt: skip
 
 
