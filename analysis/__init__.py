@@ -27,12 +27,9 @@ __all__ = [
     "overlap_curve",
     "overlap_matrix",
     "require_threshold",
-<<<<<<< HEAD
     "sensitivity",
-    "sharing_table",
-=======
     "sharing_null",
->>>>>>> overlap
+    "sharing_table",
     "strongest_paths",
     "summarise_curves",
 ]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from circuit_atlas.analysis.exactness import by_group
-from circuit_atlas.analysis.plots.style import GREY, MARKERS, SERIES, new_axes
+from circuit_atlas.analysis.plots.style import GREY, MARKERS, SERIES, new_axes, styled
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+@styled
 def draw_exactness(points: pd.DataFrame) -> Figure:
     """Draw the points of `analysis.exactness.measured_points`, coloured by the kind of their ends."""
     figure, (linear, sizes) = new_axes(2, height=3.2)

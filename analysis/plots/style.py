@@ -6,13 +6,8 @@ also has a marker and a dash of its own.
 
 from __future__ import annotations
 
-<<<<<<< HEAD
 from collections.abc import Callable
 from functools import wraps
-=======
-from collections.abc import Iterator
-from contextlib import contextmanager
->>>>>>> overlap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec
 
@@ -58,7 +53,6 @@ _SETTINGS: Any = {
 }
 
 
-<<<<<<< HEAD
 P = ParamSpec("P")
 
 
@@ -73,15 +67,6 @@ def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
             return draw(*given, **named)
 
     return in_style
-=======
-@contextmanager
-def legible() -> Iterator[None]:
-    """Have what is drawn within in the look of every picture."""
-    from matplotlib import rc_context
-
-    with rc_context(_SETTINGS):
-        yield
->>>>>>> overlap
 
 
 def new_axes(columns: int = 1, rows: int = 1, *, height: float = 3.0) -> tuple[Figure, list[Axes]]:
