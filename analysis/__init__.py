@@ -1,7 +1,11 @@
 """Questions on circuits, answered by Cypher and by arithmetic on its rows; never by running a model."""
 
+from circuit_atlas.analysis.algebra import combine
 from circuit_atlas.analysis.bottlenecks import bottlenecks
 from circuit_atlas.analysis.compare import Comparison, compare
+from circuit_atlas.analysis.curves import faithfulness_curves, sensitivity, summarise_curves
+from circuit_atlas.analysis.edge_curves import edge_curve
+from circuit_atlas.analysis.experiment import sharing_table
 from circuit_atlas.analysis.faithfulness import faithfulness_table
 from circuit_atlas.analysis.null import false_discovery, sharing_null
 from circuit_atlas.analysis.overlap import Overlap, overlap, overlap_matrix
@@ -13,13 +17,19 @@ __all__ = [
     "Comparison",
     "Overlap",
     "bottlenecks",
+    "combine",
     "compare",
+    "edge_curve",
+    "faithfulness_curves",
     "faithfulness_table",
     "false_discovery",
     "overlap",
     "overlap_curve",
     "overlap_matrix",
     "require_threshold",
+    "sensitivity",
     "sharing_null",
+    "sharing_table",
     "strongest_paths",
+    "summarise_curves",
 ]

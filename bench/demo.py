@@ -35,7 +35,7 @@ def run(quick: bool) -> list[Figure]:
 
 def _explained(store: Store) -> list[Figure]:
     names = store.query("circuits")["name"].tolist()
-    told = [headline(records(faithfulness_table(store, name))) for name in names]
+    told = [headline(records(faithfulness_table(store, name, own=True))) for name in names]
     faithful = [t for t in told if 0.8 <= t["faithfulness"] <= 1.2 and t["low"] >= 0.7]
     above = [t for t in faithful if t["faithfulness"] > t["random_95"]]
     bare = [t for t in told if t["without_errors"] >= 0.5]

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -27,8 +28,11 @@ from circuit_atlas.ingest.batches import Batch
 from circuit_atlas.ingest.changes import Ends, run_ends, unit_changes
 from circuit_atlas.ingest.cotangents import ActiveRows, Units
 from circuit_atlas.ingest.edge_weights import EdgeInputs, cut_graph, edge_weights
-from circuit_atlas.ingest.exact_edges import End, Intervention, exact_edge_effects
+from circuit_atlas.ingest.exact_edges import Intervention, exact_edge_effects
+from circuit_atlas.ingest.measuring.conditions import Errors
+from circuit_atlas.ingest.measuring.node_sets import SiteUnits, Trio, masks, treat_errors
 from circuit_atlas.ingest.metrics import LogitDifference, Metric, NegativeLogit
+from circuit_atlas.ingest.moved_units import End
 from circuit_atlas.ingest.node_effects import (
     UnitEffects,
     clean_gradients,
@@ -230,7 +234,8 @@ def _ablation(golden: GoldenFolder) -> Figure:
     for name, cell in json.loads((golden.path / "ablation.json").read_text()).items():
         aggregation, _, start, ablation, mode = name.split("/")
         sites = ablated_sites(list(golden.dictionaries), int(start.removeprefix("start")))
-        sets = _node_sets(arrays, aggregation, sites, cell["threshold"], mode)
+        trio = _node_sets(arrays, aggregation, sites, cell["threshold"], mode)
+        sets = [masks(units, batch.clean.device) for units in (trio.circuit, trio.complement, trio.empty)]
         assert batch.patch is not None
         if ablation == "mean":
             baselines = mean_baselines(golden.model, golden.dictionaries, sites, [batch.patch], batch.clean.shape[1])
@@ -243,22 +248,15 @@ def _ablation(golden: GoldenFolder) -> Figure:
     return at_most("ablation cells", worst, "", ABLATION_LIMIT)
 
 
-def _node_sets(
-    arrays: Arrays, aggregation: str, sites: list[Site], threshold: float, mode: str
-) -> list[dict[Site, Tensor]]:
+def _node_sets(arrays: Arrays, aggregation: str, sites: list[Site], threshold: float, mode: str) -> Trio:
     """Circuit, complement and empty set, with the errors that the mode asks for."""
     circuit = {}
     for site in sites:
         parts = [torch.tensor(arrays[f"circuit_{aggregation}/{site.name}/{part}"]) for part in ("act", "resc")]
-        mask = torch.cat(parts, -1).abs() > threshold
-        circuit[site] = mask if mask.ndim == 2 else mask[None]
-        if mode == "nb_remove" or (mode == "nb_resid_only" and site.component != "resid"):
-            circuit[site][:, -1] = False
-    sets = [circuit, {s: ~m for s, m in circuit.items()}, {s: torch.zeros_like(m) for s, m in circuit.items()}]
-    if mode in ("remove", "keep"):
-        for mask in (mask for some in sets for mask in some.values()):
-            mask[:, -1] = mode == "keep"
-    return sets
+        effects = torch.atleast_2d(torch.cat(parts, -1))
+        keys = (effects.abs() > threshold).flatten().nonzero()[:, 0]
+        circuit[site] = SiteUnits(keys, *effects.shape)
+    return treat_errors(circuit, cast(Errors, mode))
 
 
 def main(arguments: list[str]) -> int:

@@ -26,6 +26,10 @@ class AttributionError(AtlasError):
     """Attribution ran and gave something unusable, such as NaN."""
 
 
+class MeasureError(AtlasError):
+    """A circuit cannot be measured as asked: no node is left, or its nodes do not fit the examples."""
+
+
 class StoreError(AtlasError):
     """A store cannot be opened, read or written."""
 

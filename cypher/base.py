@@ -167,6 +167,50 @@ class GraphStore(ABC):
         prepared = prepare_rows((), [nodes], [relationships])
         self._write(lambda tx: transaction.write_shared(tx, prepared))
 
+    def set_properties(
+        self,
+        nodes: Mapping[str, Sequence[Row]],
+        relationships: Mapping[Pair, Sequence[Row]] | None = None,
+        *,
+        found_at: Mapping[str, str] | None = None,
+    ) -> None:
+        """Set properties of what circuits own and the store has already, all in one transaction; nulls change nothing.
+
+        Args:
+            nodes: by label, rows of `id` and the properties to set.
+            relationships: by type and labels, rows of `from`, `to` and the properties to set.
+            found_at: `created_at` of circuits, by key, as it was when what is set was worked out.
+
+        Raises:
+            StoreError: rows do not fit the schema, the store has not all of them, a circuit was found anew meanwhile,
+                or the store cannot be written.
+
+        """
+        from circuit_atlas.cypher.amend import amend, prepare_changes
+
+        changes = prepare_changes(nodes, relationships or {})
+        self._write(lambda tx: amend(tx, changes, found_at or {}))
+
+    def add_measurements(self, circuit_id: str, task: Row, measurements: Sequence[Row]) -> None:
+        """Write measurements of a circuit on a task, in one transaction, in place of those under the same keys.
+
+        Raises:
+            UnknownCircuitError: there is no such circuit.
+            StoreError: rows do not fit the schema, or the store cannot be written.
+
+        """
+        from circuit_atlas.cypher import transaction
+        from circuit_atlas.cypher.prepare import prepare_rows
+
+        ends = {"MEASURES": ("Circuit", circuit_id), "ON_TASK": ("Task", task["id"])}
+        links: dict[Pair, list[Row]] = {
+            Pair(name, "Measurement", label): [{"from": row["id"], "to": key} for row in measurements]
+            for name, (label, key) in ends.items()
+        }
+        nodes = {"Task": [task], "Measurement": measurements}
+        prepared = prepare_rows((circuit_id,), [nodes], [links], {"Circuit": {circuit_id}})
+        self._write(partial(transaction.add_measurements, rows=prepared))
+
     def delete_circuit(self, circuit_id: str) -> None:
         """Remove one circuit with all it owns, in one transaction.
 

@@ -58,8 +58,11 @@ def prepare_rows(
     circuit_ids: tuple[str, ...],
     nodes: Sequence[Mapping[str, Sequence[Row]]],
     relationships: Sequence[Mapping[Pair, Sequence[Row]]],
+    known: Mapping[str, set[str]] | None = None,
 ) -> Prepared:
     """Make typed tables of rows by label, and by relationship between two labels, from several sources.
+
+    `known` are keys, by label, that the store has and relationships may end at.
 
     Raises:
         StoreError: rows do not fit the schema; the message names label, property and key.
@@ -68,6 +71,8 @@ def prepare_rows(
     gathered = {label.name: _gather_nodes(label.name, nodes) for label in LABELS}
     node_tables = {name: _node_table(name, rows) for name, rows in gathered.items() if rows}
     keys = {name: set(table["id"].to_pylist()) for name, table in node_tables.items()}
+    for name, more in (known or {}).items():
+        keys[name] = keys.get(name, set()) | more
     joined: dict[Pair, list[Row]] = {}
     for part in relationships:
         for pair, rows in part.items():
@@ -109,7 +114,7 @@ def _refuse_contradiction(label: str, known: Row, row: Row) -> None:
 def _node_table(label: str, rows: Sequence[Row]) -> pa.Table:
     declared = LABEL_BY_NAME[label].properties
     keys = [row.get("id") for row in rows]
-    table = pa.table({p.name: _column(label, p, [row.get(p.name) for row in rows], keys) for p in declared})
+    table = pa.table({p.name: typed_column(label, p, [row.get(p.name) for row in rows], keys) for p in declared})
     if len(set(keys)) < len(keys):
         raise StoreError(f"{label} {_first_repeated(keys)} comes twice in one write: keys are unique")
     return table
@@ -128,7 +133,7 @@ def _relationship_table(pair: Pair, rows: Sequence[Row], keys: Mapping[str, set[
         "to": pa.array([target for _, target in ends], pa.string()),
     }
     for declared in RELATIONSHIP_BY_NAME[pair.type].properties:
-        columns[declared.name] = _column(pair.type, declared, [row.get(declared.name) for row in rows], ends)
+        columns[declared.name] = typed_column(pair.type, declared, [row.get(declared.name) for row in rows], ends)
     return pa.table(columns)
 
 
@@ -142,7 +147,13 @@ def _refuse_dangling(pair: Pair, ends: Sequence[tuple[Any, Any]], keys: Mapping[
             raise StoreError(f"{pair.type} ends at {pair.target} {target!r}, which is not among the rows")
 
 
-def _column(where: str, declared: Property, values: Sequence[Any], keys: Sequence[Any]) -> pa.Array:
+def typed_column(where: str, declared: Property, values: Sequence[Any], keys: Sequence[Any]) -> pa.Array:
+    """Return the values of one property in its type; `keys` names each row in messages.
+
+    Raises:
+        StoreError: a value is of another type or not finite, or is missing where it is required.
+
+    """
     try:
         column = pa.array(values, ARROW[declared.type], from_pandas=False)
     except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:

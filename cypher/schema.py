@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 
 class PropertyType(StrEnum):
@@ -210,6 +210,7 @@ LABELS: tuple[Label, ...] = (
             ("edge_floor", F, "edges of smaller absolute weight were not stored (units of the metric)", True),
             ("n_examples", N, "examples that effects are averaged over", True),
             ("n_items", N, "distinct items among them"),
+            ("items", NS, "number of the item of each example, in the order of the data: what bootstraps draw"),
             ("n_nodes", N, "stored features and errors", True),
             ("n_edges", N, "stored edges", True),
             ("split", S, "which examples: train, or which share of one file", True),
@@ -231,6 +232,11 @@ LABELS: tuple[Label, ...] = (
                 "site_inactive",
                 FS,
                 "share of its features' absolute effect in features inactive on clean: no edges there",
+            ),
+            (
+                "certainty",
+                S,
+                "how stability and standing were found, where they were: circuits, thresholds, draws, as JSON",
             ),
             ("settings", S, "the whole of the settings, as JSON", True),
             ("data_digest", S, "SHA-256 of the examples", True),
@@ -256,6 +262,8 @@ LABELS: tuple[Label, ...] = (
             ("effect_se", F, "standard error of effect over distinct items (units of the metric)"),
             ("effects", FS, "effect on each example, in the order of the data (units of the metric)"),
             ("exact_effect", F, "effect of patching this unit alone, where measured (units of the metric)"),
+            ("stability", F, "share of bootstrap resamples in which it stays above the threshold, where asked for"),
+            ("standing", S, "core, contingent, noise or absent among the settings compared, where asked for"),
             ("activation", F, "mean activation on clean inputs (features only)"),
         ),
         owned=True,
@@ -266,17 +274,33 @@ LABELS: tuple[Label, ...] = (
         "One run of the model under ablation.",
         _props(
             _ID,
-            ("kind", S, "circuit, or random (random nodes with the circuit's errors)", True),
+            (
+                "kind",
+                S,
+                "circuit; random (random nodes with its errors); removal (one unit less); edges, edges-permuted and "
+                "edges-random of its edges",
+                True,
+            ),
+            ("removed", S, "the unit that a removal leaves out, as in the key of its node: `resid_3/feature/417/*`"),
             ("node_threshold", F, "nodes of larger absolute effect were kept (units of the metric)", True),
+            (
+                "edge_threshold",
+                F,
+                "edges of larger absolute weight were kept (units of the metric)",
+            ),
             ("n_nodes", N, "number of units kept", True),
+            ("n_edges", N, "number of edges kept, where edges were measured"),
             ("n_active", F, "mean number of units active on one example: the universe that n_nodes is counted against"),
-            ("ablation", S, "mean or zero", True),
-            ("means_over", S, "inputs that the means are over: clean+patch, or patch", True),
+            ("level", S, "where its nodes act: keep (at their position), role (at it), or sum (at every position)"),
+            ("ablation", S, "what ablated units are set to: mean, zero, resample or patch", True),
+            ("means_over", S, "inputs that the means are over: clean+patch, clean or patch; none without means", True),
             ("errors", S, "default (as the circuit says), keep, remove, nb_remove or nb_resid_only", True),
             ("start_layer", N, "first layer that is ablated; sites before it are given for free", True),
             ("split", S, "which examples", True),
             ("seed", N, "seed of a random circuit"),
             ("n_examples", N, "examples measured on", True),
+            ("data_digest", S, "SHA-256 of the examples that means are over, and of those measured on"),
+            ("items", NS, "number of each example's item: resample these, not examples that repeat one"),
             ("m_full", F, "mean metric of the whole model", True),
             ("m_empty", F, "mean metric with every unit ablated", True),
             ("m_circuit", F, "mean metric with only the circuit left", True),
@@ -350,6 +374,7 @@ RELATIONSHIPS: tuple[Relationship, ...] = (
             ("weight_se", F, "standard error of weight over distinct items (units of the metric)"),
             ("exact_weight", F, "the same measured by intervention, where it was (units of the metric)"),
             ("weights", FS, "weight on each example, in the order of the data, where asked for (units of the metric)"),
+            ("stability", F, "share of bootstrap resamples in which it stays above the threshold, where asked for"),
         ),
     ),
     Relationship("MEASURES", "the circuit that was measured", (("Measurement", "Circuit"),)),

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
-from circuit_atlas.cypher.rows import CircuitRows
+from circuit_atlas.cypher.rows import CircuitRows, Pair, Row
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,8 +48,22 @@ class Store(Protocol):
         """Write each circuit whole in one transaction (or all in one), replacing old ones; durable on return."""
         ...
 
+    def set_properties(
+        self,
+        nodes: Mapping[str, Sequence[Row]],
+        relationships: Mapping[Pair, Sequence[Row]] | None = None,
+        *,
+        found_at: Mapping[str, str] | None = None,
+    ) -> None:
+        """Set properties of what circuits own and the store has already, in one transaction; nulls change nothing."""
+        ...
+
     def read_circuit(self, circuit_id: str) -> CircuitRows:
         """Return one circuit with everything it hangs on, as it was written."""
+        ...
+
+    def add_measurements(self, circuit_id: str, task: Row, measurements: Sequence[Row]) -> None:
+        """Write measurements of a circuit on a task, in one transaction, in place of those under the same keys."""
         ...
 
     def delete_circuit(self, circuit_id: str) -> None:

@@ -81,6 +81,25 @@ def write_shared(tx: Transaction, rows: Prepared) -> None:
             tx.merge_relationships(pair, rows.relationships[pair])
 
 
+def add_measurements(tx: Transaction, rows: Prepared) -> None:
+    """Write measurements of circuits that are there, in place of those under the same keys.
+
+    Raises:
+        UnknownCircuitError: there is no such circuit.
+
+    """
+    known = {row["id"] for row in tx.run(statements.KNOWN_CIRCUITS, {"ids": list(rows.circuit_ids)})}
+    for missing in (circuit for circuit in rows.circuit_ids if circuit not in known):
+        raise UnknownCircuitError(f"the circuit {missing!r} was deleted while it was measured; discover it again")
+    write_shared(tx, rows)
+    measurements = rows.nodes["Measurement"]
+    tx.run(statements.delete_by_key("Measurement"), {"ids": measurements["id"].to_pylist()})
+    tx.add_nodes("Measurement", measurements)
+    for pair in statements.OWNED_PAIRS:
+        if pair.source == "Measurement" and pair in rows.relationships:
+            tx.add_relationships(pair, rows.relationships[pair])
+
+
 def delete(tx: Transaction, circuit_id: str) -> None:
     """Remove a circuit with all it owns.
 
@@ -133,4 +152,4 @@ def merged(known: Mapping[str, Any], given: Mapping[str, Any], guard: str | None
     return result
 
 
-__all__: Sequence[str] = ["Transaction", "delete", "merged", "properties_of", "write"]
+__all__: Sequence[str] = ["Transaction", "add_measurements", "delete", "merged", "properties_of", "write"]

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from circuit_atlas.ingest.discovery import DiscoveredCircuit, Plan, discover, plan
+    from circuit_atlas.ingest.measuring.measure import Measured, measure
+    from circuit_atlas.ingest.measuring.removals import measure_removals
+    from circuit_atlas.ingest.measuring.settings import MeasureSettings
     from circuit_atlas.ingest.preparation import load
     from circuit_atlas.ingest.settings import DiscoverSettings, load_settings
 
@@ -17,11 +20,27 @@ _HOMES = {
     "DiscoveredCircuit": "discovery",
     "Plan": "discovery",
     "discover": "discovery",
+    "MeasureSettings": "measuring.settings",
+    "Measured": "measuring.measure",
+    "measure": "measuring.measure",
+    "measure_removals": "measuring.removals",
     "load": "preparation",
     "plan": "discovery",
 }
 
-__all__ = ["DiscoverSettings", "DiscoveredCircuit", "Plan", "discover", "load", "load_settings", "plan"]
+__all__ = [
+    "DiscoverSettings",
+    "DiscoveredCircuit",
+    "MeasureSettings",
+    "Measured",
+    "Plan",
+    "discover",
+    "load",
+    "load_settings",
+    "measure",
+    "measure_removals",
+    "plan",
+]
 
 
 def __getattr__(name: str) -> Any:

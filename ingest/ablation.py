@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from circuit_atlas.ingest.baselines import Baseline
+from circuit_atlas.ingest.baselines import Values
 from circuit_atlas.ingest.batches import Batch
 from circuit_atlas.ingest.dictionary import SparseDictionary
 from circuit_atlas.ingest.evaluation import evaluate
@@ -40,11 +40,16 @@ def ablated_sites(sites: Sequence[Site], start_layer: int) -> list[Site]:
     return [site for site in sites if site.layer >= max(start_layer, 0)]
 
 
+def sets_at_once(batch: Batch) -> int:
+    """How many node sets share one pass over a batch."""
+    return max(1, _PASS_TOKENS // batch.clean.numel())
+
+
 def run_ablated(
-    subject: Subject, batch: Batch, node_sets: Sequence[NodeSet], baselines: Mapping[Site, Baseline]
+    subject: Subject, batch: Batch, node_sets: Sequence[NodeSet], baselines: Mapping[Site, Values]
 ) -> Float[Tensor, "set batch"]:
     """Metric of each example with only the units of each node set computing."""
-    together = max(1, _PASS_TOKENS // batch.clean.numel())
+    together = sets_at_once(batch)
     parts = [
         _run_together(subject, batch, node_sets[start : start + together], baselines)
         for start in range(0, len(node_sets), together)
@@ -53,7 +58,7 @@ def run_ablated(
 
 
 def _run_together(
-    subject: Subject, batch: Batch, node_sets: Sequence[NodeSet], baselines: Mapping[Site, Baseline]
+    subject: Subject, batch: Batch, node_sets: Sequence[NodeSet], baselines: Mapping[Site, Values]
 ) -> Float[Tensor, "set batch"]:
     count = len(node_sets)
     replace: dict[Site, Replace] = {}
@@ -68,7 +73,7 @@ def _run_together(
         return evaluate(subject.model, subject.metric, several, replace).view(count, -1)
 
 
-def _mixture(dictionary: SparseDictionary, kept: Bool[Tensor, "set #batch place unit"], baseline: Baseline) -> Replace:
+def _mixture(dictionary: SparseDictionary, kept: Bool[Tensor, "set #batch place unit"], baseline: Values) -> Replace:
     """Function that leaves kept units to compute and sets the others to the baseline."""
 
     def function(x: Tensor) -> Tensor:
@@ -79,13 +84,11 @@ def _mixture(dictionary: SparseDictionary, kept: Bool[Tensor, "set #batch place 
 
     def mixed(values: Float[Tensor, "set batch place d_in"], here: slice) -> Tensor:
         acts = dictionary.encode(values)
-        error = dictionary.error(values, acts)
+        other_acts, other_error = baseline.at(here)
         stays = kept if kept.shape[2] == 1 else kept[:, :, here]
-        acts = torch.where(stays[..., :-1], acts, row(baseline.acts, here))
-        error = torch.where(stays[..., -1:], error, row(baseline.error, here))
-        return dictionary.reconstruct(acts) + dictionary.bias + error
-
-    def row(baseline: Tensor, here: slice) -> Tensor:
-        return baseline if len(baseline) == 1 else baseline[here]
+        features, error = stays[..., :-1], stays[..., -1:]
+        # Where the error stays, it is values - decoded(acts): taken off before decoding, one decoding serves both.
+        moved = torch.where(features, acts, other_acts).sub_(acts * error)
+        return dictionary.reconstruct(moved) + torch.where(error, values, dictionary.bias + other_error)
 
     return function

@@ -1,9 +1,10 @@
-"""What ablated units are set to: means over inputs, or zero."""
+"""What ablated units are set to: means over inputs, zero, or what they are on another input."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from jaxtyping import Float
@@ -15,6 +16,14 @@ from circuit_atlas.ingest.language_model import LanguageModel
 from circuit_atlas.ingest.sites import Site
 
 
+class Values(Protocol):
+    """Activations and error of every unit of one site."""
+
+    def at(self, here: slice) -> tuple[Tensor, Tensor]:
+        """Activations [#batch, #place, d_sae] and error [#batch, #place, d_in] at some positions."""
+        ...
+
+
 @dataclass(frozen=True)
 class Baseline:
     """Activations and error at one site, a row a position (or one row for all)."""
@@ -22,9 +31,34 @@ class Baseline:
     acts: Float[Tensor, "place d_sae"]
     error: Float[Tensor, "place d_in"]
 
+    def at(self, here: slice) -> tuple[Tensor, Tensor]:
+        """Rows of some positions; the one row where there is one for all."""
+        return (self.acts, self.error) if len(self.acts) == 1 else (self.acts[here], self.error[here])
+
     def decoded(self, dictionary: SparseDictionary) -> Float[Tensor, "place d_in"]:
         """Put both together into the activation that they stand for."""
         return dictionary.reconstruct(self.acts) + dictionary.bias + self.error
+
+
+@dataclass(frozen=True)
+class OtherInput:
+    """What the units of one site are on another input, encoded as they are wanted."""
+
+    dictionary: SparseDictionary
+    x: Float[Tensor, "batch pos d_in"]
+
+    def at(self, here: slice) -> tuple[Tensor, Tensor]:
+        """Activations and error of each example at some positions."""
+        acts = self.dictionary.encode(self.x[:, here])
+        return acts, self.dictionary.error(self.x[:, here], acts)
+
+
+def other_input(
+    model: LanguageModel, dictionaries: Mapping[Site, SparseDictionary], sites: Sequence[Site], tokens: Tensor
+) -> dict[Site, OtherInput]:
+    """What every unit is on other inputs [batch, pos], one for each example."""
+    found = model.activations(tokens, sites)
+    return {site: OtherInput(dictionaries[site], found[site]) for site in sites}
 
 
 def mean_baselines(

@@ -26,9 +26,11 @@ from circuit_atlas.ingest.circuit_row import Facts, circuit_row, first_places, p
 from circuit_atlas.ingest.data import Data
 from circuit_atlas.ingest.edge_attribution import attribute_edges, example_weights
 from circuit_atlas.ingest.evidence import gather_evidence
+from circuit_atlas.ingest.exact_nodes import exact_nodes
 from circuit_atlas.ingest.graph_rows import Findings, choose_edge_floor, to_rows
 from circuit_atlas.ingest.identity import Identity, identify
-from circuit_atlas.ingest.measurement import Circuit, measure
+from circuit_atlas.ingest.measuring.circuit import MeasuredCircuit, Members, active_of
+from circuit_atlas.ingest.measuring.discovered import measure_discovered
 from circuit_atlas.ingest.preparation import Loaded, Work, load, prepare
 from circuit_atlas.ingest.resume import FinishedBatches
 from circuit_atlas.ingest.selection import Shape, SiteNodes, choose_nodes, taking_part
@@ -162,7 +164,7 @@ def _find(
         ablation=_ablation(settings, data),
         node_floor=node_floor,
         edge_floor=edge_floor,
-        n_items=len(set(shape.items.tolist())),
+        items=shape.items.tolist(),
         accuracy=accuracy(subject.model, train),
         right_sign=right_sign(attribution),
         checks=check_sites(subject, train, attribution),
@@ -178,6 +180,7 @@ def _find(
         dictionaries=dictionaries,
         sae_digests=identity.sae_digests,
         nodes=nodes,
+        exact_nodes=exact_nodes(subject, train, attribution.states, nodes, settings, reporter),
         edges=edges,
         exact=exact_weights(subject, train, attribution.states, units, edges, edge_floor, settings, reporter),
         edge_examples=example_weights(
@@ -207,16 +210,14 @@ def _measured(
     """Measure the circuit on the held-out examples, where that is asked for."""
     if not settings.measure_thresholds:
         return []
-    subject, keep, effects = work.subject, settings.positions != "sum", attribution.effects
+    subject, keep = work.subject, settings.positions != "sum"
     widths = {site: dictionary.d_sae for site, dictionary in subject.dictionaries.items()}
-    circuit = Circuit(
-        nodes,
-        {site: active_features(rows, widths[site], shape, keep=keep) for site, rows in effects.items()},
-        mean_units_active(effects, widths, shape, keep=keep),
+    circuit = MeasuredCircuit(
+        {site: Members.of(chosen) for site, chosen in nodes.items()},
+        active_of(attribution.effects, widths, shape, keep=keep),
         shape.length if keep else 1,
     )
-    held = work.batches(work.data.held_out)
-    return measure(subject, circuit, train, held, settings, reporter)
+    return measure_discovered(work, circuit, train, settings, reporter)
 
 
 def _ablation(settings: DiscoverSettings, data: Data) -> str:

@@ -14,9 +14,9 @@ from circuit_atlas.cypher import keys
 from circuit_atlas.cypher.rows import CircuitRows, Pair, Row
 from circuit_atlas.ingest.active import ActiveFeatures
 from circuit_atlas.ingest.dictionary import SparseDictionary
-from circuit_atlas.ingest.digests import digest_json
 from circuit_atlas.ingest.edge_attribution import PairWeights
 from circuit_atlas.ingest.evidence import Evidence
+from circuit_atlas.ingest.measuring.rows import keyed
 from circuit_atlas.ingest.selection import SiteNodes
 from circuit_atlas.ingest.sites import Site
 
@@ -33,6 +33,7 @@ class Findings:
         dictionaries: one for each site.
         sae_digests: digest of each dictionary's weights.
         nodes: the chosen nodes.
+        exact_nodes: exact effects of the nodes that were measured by intervention, NaN for the others.
         edges: mean weights for each pair of sites (downstream None: the target).
         exact: exact effects of the edges that were measured by intervention, NaN for the others.
         edge_examples: weights [edge, example] of a pair's stored edges, in its matrix's order, where asked for.
@@ -55,6 +56,7 @@ class Findings:
     dictionaries: Mapping[Site, SparseDictionary]
     sae_digests: Mapping[Site, str]
     nodes: Mapping[Site, SiteNodes]
+    exact_nodes: Mapping[Site, Tensor]
     edges: Mapping[tuple[Site, Site | None], PairWeights]
     exact: Mapping[tuple[Site, Site | None], Tensor]
     edge_examples: Mapping[tuple[Site, Site | None], Tensor]
@@ -78,7 +80,7 @@ def to_rows(found: Findings) -> CircuitRows:
     circuit = found.circuit["id"]
     node_rows, instances = _circuit_nodes(found)
     edges = _edges(found)
-    measurements = _measurements(found)
+    measurements = keyed(circuit, found.task["id"], found.measurements)
     nodes: dict[str, list[Row]] = {
         "Model": [found.model],
         "Task": [found.task],
@@ -170,6 +172,8 @@ def _circuit_nodes(found: Findings) -> tuple[list[Row], dict[str, list[Row]]]:
     for site, nodes in found.nodes.items():
         error_unit = found.dictionaries[site].d_sae
         effects = nodes.effects.T.tolist()
+        measured = found.exact_nodes.get(site)
+        exact = [math.nan] * len(effects) if measured is None else measured.tolist()
         for column, unit in enumerate(nodes.units.unit.tolist()):
             index = None if unit == error_unit else unit
             key = node_key(found, site, nodes, column, error_unit)
@@ -188,6 +192,7 @@ def _circuit_nodes(found: Findings) -> tuple[list[Row], dict[str, list[Row]]]:
                     "effect": float(nodes.effect[column]),
                     "effect_se": _number(float(nodes.standard_error[column])),
                     "effects": effects[column],
+                    "exact_effect": _number(exact[column]),
                     "activation": None if index is None else float(nodes.activation[column]),
                 }
             )
@@ -247,13 +252,3 @@ def choose_edge_floor(edges: Mapping[tuple[Site, Site | None], PairWeights], flo
     sizes: Tensor = torch.cat([pair.weight.abs().flatten() for pair in edges.values()])
     sizes = sizes[sizes > 0]
     return 0.0 if len(sizes) <= most else float(sizes.topk(most + 1).values[-1])
-
-
-def _measurements(found: Findings) -> list[Row]:
-    rows: list[Row] = []
-    for measured in found.measurements:
-        said = {k: v for k, v in measured.items() if not isinstance(v, list)}
-        choice = {k: v for k, v in said.items() if not k.startswith("m_") and k not in ("faithfulness", "completeness")}
-        key = keys.measurement_id(found.circuit["id"], found.task["id"], digest_json(choice)[:16])
-        rows.append({"id": key, **measured})
-    return rows

@@ -129,9 +129,17 @@ class LanguageModel:
         return [module for module in self.bridge.modules() if hasattr(module, "_pattern")]
 
     def run_to(
-        self, tokens: Int[Tensor, "batch pos"], site: Site, replace: Mapping[Site, Replace] | None = None
+        self,
+        tokens: Int[Tensor, "batch pos"],
+        site: Site,
+        replace: Mapping[Site, Replace] | None = None,
+        *,
+        start: Start | None = None,
     ) -> Float[Tensor, "batch pos d"]:
-        """Activation at one site, differentiable, with others (or its own) passed through their functions."""
+        """Activation at one site, differentiable, with others (or its own) passed through their functions.
+
+        `start` is where to begin, no later than the site's block; blocks before it are not run.
+        """
         found: list[Tensor] = []
         before = (replace or {}).get(site)
 
@@ -140,7 +148,7 @@ class LanguageModel:
             return found[-1]
 
         hooks = [(at.hook_name, _hook(function)) for at, function in {**(replace or {}), site: keep}.items()]
-        with self._only(None, site.layer if self.can_skip else None):
+        with self._only(start, site.layer if self.can_skip else None):
             self._run(tokens, return_type="logits", fwd_hooks=[*hooks, ("unembed.hook_in", _last_position)])
         return found[0]
 

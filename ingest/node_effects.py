@@ -65,6 +65,11 @@ class UnitEffects:
         rows = list(parts)
         return UnitEffects(*(torch.cat([getattr(part, name) for part in rows]) for name in cls.COLUMNS))
 
+    @classmethod
+    def without_effect(cls, changes: UnitChanges, batch: Batch) -> UnitEffects:
+        """Rows that say what is active, and of no effect."""
+        return _effects(changes, batch, torch.zeros_like(changes.clean))
+
 
 def clean_gradients(model: LanguageModel, metric: Metric, batch: Batch, ends: Ends) -> dict[Site, Tensor]:
     """Gradient [batch, pos, d] of the metric with respect to every site at clean, from one backward pass."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from circuit_atlas.analysis.plots.style import INK, PAGE_WIDTH, legible, save
+from circuit_atlas.analysis.plots.style import INK, PAGE_WIDTH, save, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -39,21 +39,21 @@ def draw_overlap(found: Overlap, path: Path) -> Path:
     return save(overlap_figure(found), path)
 
 
+@styled
 def overlap_figure(found: Overlap) -> Figure:
     """Return the picture: the tree on the left, the matrix in the tree's order, a scale of colours on the right."""
     n = len(found.order)
     height = float(np.clip(1.2 + 0.26 * n, 2.2, 8.5))
-    with legible():
-        from matplotlib.figure import Figure
+    from matplotlib.figure import Figure
 
-        figure = Figure(figsize=(PAGE_WIDTH, height), layout="constrained")
-        tree, cells = figure.subplots(1, 2, width_ratios=(1, 4))
-        _tree(found, tree)
-        image = _cells(found, cells)
-        scale = figure.colorbar(image, ax=cells, shrink=0.8)
-        about = found.matrix.attrs["compared"]
-        scale.set_label(f"{about['measure'].replace('_', ' ')} of {about['of']}, level {about['level']}")
-        scale.outline.set_visible(False)
+    figure = Figure(figsize=(PAGE_WIDTH, height), layout="constrained")
+    tree, cells = figure.subplots(1, 2, width_ratios=(1, 4))
+    _tree(found, tree)
+    image = _cells(found, cells)
+    scale = figure.colorbar(image, ax=cells, shrink=0.8)
+    about = found.matrix.attrs["compared"]
+    scale.set_label(f"{about['measure'].replace('_', ' ')} of {about['of']}, level {about['level']}")
+    scale.outline.set_visible(False)
     return figure
 
 

@@ -6,10 +6,10 @@ also has a marker and a dash of its own.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ParamSpec
 
 from circuit_atlas.errors import QueryError
 
@@ -44,6 +44,7 @@ _SETTINGS: Any = {
     "xtick.color": INK,
     "ytick.color": INK,
     "legend.frameon": False,
+    "legend.fontsize": 7.0,
     "lines.linewidth": 1.4,
     "lines.markersize": 4.0,
     # The same rows give the same file, byte for byte, and text stays text.
@@ -52,13 +53,20 @@ _SETTINGS: Any = {
 }
 
 
-@contextmanager
-def legible() -> Iterator[None]:
-    """Have what is drawn within in the look of every picture."""
-    from matplotlib import rc_context
+P = ParamSpec("P")
 
-    with rc_context(_SETTINGS):
-        yield
+
+def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
+    """Give everything that a function draws the look of this module."""
+
+    @wraps(draw)
+    def in_style(*given: P.args, **named: P.kwargs) -> Figure:
+        from matplotlib import rc_context
+
+        with rc_context(_SETTINGS):
+            return draw(*given, **named)
+
+    return in_style
 
 
 def new_axes(columns: int = 1, rows: int = 1, *, height: float = 3.0) -> tuple[Figure, list[Axes]]:

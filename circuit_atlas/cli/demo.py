@@ -75,7 +75,7 @@ def _say_circuits(store: Store, names: Sequence[str]) -> None:
     rows = []
     for name in names:
         circuit = ask(store, "circuit", circuit=name).rows[0]
-        rows.append(circuit | headline(records(faithfulness_table(store, name))))
+        rows.append(circuit | headline(records(faithfulness_table(store, name, own=True))))
     print_table(("name", "n_nodes", "n_edges", "accuracy", *COLUMNS), rows)
     typer.echo(
         "\nfaithfulness on held-out examples, with its 95 % interval: 1 is the whole model, 0 every unit at its mean.\n"

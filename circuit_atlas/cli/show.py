@@ -79,7 +79,7 @@ def _sites(found: Mapping[str, Any]) -> None:
 def _faithfulness(store: Store, circuit: str) -> None:
     from circuit_atlas.analysis import faithfulness_table
 
-    table = faithfulness_table(store, circuit)
+    table = faithfulness_table(store, circuit, own=True)
     typer.echo("\nfaithfulness on held-out examples (1: as the whole model, 0: as with every unit ablated)")
     if len(table):
         print_frame(table, MEASURED)

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from circuit_atlas.cypher.rows import Pair
-from circuit_atlas.ingest.measurement import SHARES
+from circuit_atlas.ingest.measuring.grid import FIRST_SHARES
 from tests.ingest.tiny import D_SAE, SITES
 from tests.ingest.tiny_runs import EDGE, TinyRun, run_tiny
 
@@ -43,6 +43,8 @@ def test_one_row_of_each_thing_there_is_one_of(run: TinyRun) -> None:
 def test_sizes_are_counted_and_bounded(run: TinyRun) -> None:
     (circuit,) = run.rows("Circuit")
 
+    assert len(circuit["items"]) == circuit["n_examples"] == 4
+    assert len(set(circuit["items"])) == circuit["n_items"] == 2
     assert circuit["n_nodes"] == len(run.nodes()) == len(run.rows("CircuitNode")) - 1
     assert circuit["n_edges"] == len(edges(run))
     assert 50 < circuit["n_nodes"] <= 60
@@ -132,7 +134,7 @@ def test_measurements_stand_for_the_circuit_without_errors_and_at_random(run: Ti
     rows = run.rows("Measurement")
     thresholds = {row["node_threshold"] for row in rows}
 
-    assert 1 <= len(thresholds) <= len(SHARES[:2])
+    assert 1 <= len(thresholds) <= len(FIRST_SHARES[:2])
     for threshold in thresholds:
         here = [row for row in rows if row["node_threshold"] == threshold]
         assert sorted((row["kind"], row["errors"]) for row in here) == [

@@ -7,8 +7,10 @@ import torch
 from torch import Tensor
 
 from circuit_atlas.ingest.active import ActiveFeatures
-from circuit_atlas.ingest.measurement import Circuit, random_circuit, ratio
-from circuit_atlas.ingest.sites import Site, site_from_name
+from circuit_atlas.ingest.measuring.circuit import Active, MeasuredCircuit
+from circuit_atlas.ingest.measuring.node_sets import SiteUnits, UnitSet, random_circuit
+from circuit_atlas.ingest.measuring.runs import ratio
+from circuit_atlas.ingest.sites import site_from_name
 
 SITE = site_from_name("resid_0")
 D_SAE = 12
@@ -16,19 +18,22 @@ CANDIDATES = {0: [1, 2, 3, 5], 1: [0, 4, 7, 8, 9, 11]}
 """Features active at each position."""
 
 
-def circuit(frequency: dict[int, float] | None = None) -> Circuit:
+def circuit(frequency: dict[int, float] | None = None) -> MeasuredCircuit:
     place = torch.tensor([place for place, features in CANDIDATES.items() for _ in features])
     feature = torch.tensor([feature for features in CANDIDATES.values() for feature in features])
     often = torch.tensor([(frequency or {}).get(int(index), 0.5) for index in feature])
-    return Circuit({}, {SITE: ActiveFeatures(place, feature, often, often)}, {SITE: 5.0}, places=2)
+    active = Active({SITE: ActiveFeatures(place, feature, often, often)}, {SITE: 5.0})
+    return MeasuredCircuit({}, active, places=2)
 
 
-def node_set(features: dict[int, list[int]], errors: list[int]) -> dict[Site, Tensor]:
-    mask = torch.zeros(2, D_SAE + 1, dtype=torch.bool)
-    for place, chosen in features.items():
-        mask[place, chosen] = True
-    mask[errors, D_SAE] = True
-    return {SITE: mask}
+def node_set(features: dict[int, list[int]], errors: list[int]) -> UnitSet:
+    keys = [place * (D_SAE + 1) + feature for place, chosen in features.items() for feature in chosen]
+    keys += [place * (D_SAE + 1) + D_SAE for place in errors]
+    return {SITE: SiteUnits(torch.tensor(sorted(keys)), 2, D_SAE + 1)}
+
+
+def drawn_mask(circuit: MeasuredCircuit, units: UnitSet, seed: int) -> Tensor:
+    return random_circuit(circuit, units, seed)[SITE].mask()
 
 
 KEPT = node_set({0: [2, 3], 1: [0, 7, 11]}, errors=[1])
@@ -36,7 +41,7 @@ KEPT = node_set({0: [2, 3], 1: [0, 7, 11]}, errors=[1])
 
 @pytest.mark.parametrize("seed", range(5))
 def test_as_many_features_at_each_place_the_same_errors_and_only_candidates(seed: int) -> None:
-    drawn = random_circuit(circuit(), KEPT, seed)[SITE]
+    drawn = drawn_mask(circuit(), KEPT, seed)
 
     assert drawn[:, :-1].sum(1).tolist() == [2, 3]
     assert drawn[:, -1].tolist() == [False, True]
@@ -45,29 +50,29 @@ def test_as_many_features_at_each_place_the_same_errors_and_only_candidates(seed
 
 
 def test_draws_are_seeded_and_differ_by_seed() -> None:
-    draws = [random_circuit(circuit(), KEPT, seed)[SITE] for seed in range(8)]
+    draws = [drawn_mask(circuit(), KEPT, seed) for seed in range(8)]
 
-    assert torch.equal(draws[3], random_circuit(circuit(), KEPT, 3)[SITE])
+    assert torch.equal(draws[3], drawn_mask(circuit(), KEPT, 3))
     assert len({tuple(draw.flatten().tolist()) for draw in draws}) > 4
 
 
 def test_what_is_asked_for_is_left_as_it_is() -> None:
-    before = {site: mask.clone() for site, mask in KEPT.items()}
+    before = KEPT[SITE].mask()
     random_circuit(circuit(), KEPT, 0)
 
-    assert torch.equal(before[SITE], KEPT[SITE])
+    assert torch.equal(before, KEPT[SITE].mask())
 
 
 def test_features_are_drawn_by_frequency() -> None:
     """Of four candidates, two are on almost every example: they are drawn almost always."""
     often = circuit({1: 1.0, 2: 1e-4, 3: 1.0, 5: 1e-4})
-    draws = [random_circuit(often, KEPT, seed)[SITE][0] for seed in range(50)]
+    draws = [drawn_mask(often, KEPT, seed)[0] for seed in range(50)]
 
     assert sum(bool(draw[1] and draw[3]) for draw in draws) > 45
 
 
 def test_no_more_are_drawn_than_there_are() -> None:
-    drawn = random_circuit(circuit(), node_set({0: list(range(D_SAE))}, errors=[]), 0)[SITE]
+    drawn = drawn_mask(circuit(), node_set({0: list(range(D_SAE))}, errors=[]), 0)
 
     assert drawn[0].nonzero().flatten().tolist() == CANDIDATES[0]
 

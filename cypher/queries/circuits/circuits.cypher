@@ -18,15 +18,17 @@
 // column metric_clean: float [units of the metric] | mean metric on clean inputs
 // column metric_patch: float [units of the metric] | mean metric on patch inputs; null under zero ablation
 // column accuracy: float [share] | examples whose right answer has the larger logit
-// column measured_nodes: integer or null | size of the largest node set that was measured
-// column faithfulness: float [share] | faithfulness of that node set with errors as the circuit says, mean over such measurements
+// column measured_nodes: integer or null | size of the largest node set that was measured on its own task
+// column faithfulness: float [share] | faithfulness of that node set by mean ablation with errors as the circuit says, mean over such measurements
 // column created_at: string | UTC, ISO 8601
 MATCH (c:Circuit)
 OPTIONAL MATCH (m:Measurement)-[:MEASURES]->(c)
-WHERE m.kind = 'circuit' AND m.errors = 'default'
+WHERE m.kind = 'circuit' AND m.errors = 'default' AND m.ablation = 'mean'
+  AND NOT EXISTS { MATCH (m)-[:ON_TASK]->(t:Task) WHERE t.id <> c.task_id }
 WITH c, max(m.n_nodes) AS measured_nodes
 OPTIONAL MATCH (k:Measurement)-[:MEASURES]->(c)
-WHERE k.kind = 'circuit' AND k.errors = 'default' AND k.n_nodes = measured_nodes
+WHERE k.kind = 'circuit' AND k.errors = 'default' AND k.ablation = 'mean' AND k.n_nodes = measured_nodes
+  AND NOT EXISTS { MATCH (k)-[:ON_TASK]->(t:Task) WHERE t.id <> c.task_id }
 WITH c, measured_nodes, avg(k.faithfulness) AS faithfulness
 RETURN c.name AS name, c.id AS id, c.task_id AS task, c.model_id AS model, c.suite AS suite, c.method AS method,
        c.positions AS positions, c.selection AS selection, c.n_examples AS n_examples, c.n_nodes AS n_nodes,

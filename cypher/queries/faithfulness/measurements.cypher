@@ -1,15 +1,19 @@
 // name: measurements
 // topic: faithfulness
-// summary: Every run of the model under ablation that measured one circuit: the circuit, without errors, random ones beside it.
+// summary: Every run of the model under ablation that measured one circuit: the circuit, without errors, random ones beside it; not those with one unit less.
 // key: measurement
 // param circuit: circuit | name of the circuit
 // column measurement: string | key of the measurement
-// column kind: string | circuit, or random (random nodes with the circuit's errors)
+// column kind: string | circuit; random (random nodes with its errors); edges, edges-permuted and edges-random of its edges
 // column task: string or null | the task it was measured on
 // column node_threshold: float [units of the metric] | nodes of larger absolute effect were kept
+// column edge_threshold: float or null [units of the metric] | edges of larger absolute weight were kept, where edges were measured
+// column n_edges: integer or null | edges kept, where edges were measured
+// column level: string or null | where its nodes act: keep (their position), role, or sum (every position)
+// column data_digest: string or null | digest of the examples
 // column n_nodes: integer | units kept
 // column n_active: float | mean number of units active on one example: what n_nodes is counted against
-// column ablation: string | mean or zero
+// column ablation: string | what ablated units are set to: mean, zero, resample or patch
 // column means_over: string | inputs that the means are over
 // column errors: string | default (as the circuit says), keep, remove, nb_remove or nb_resid_only
 // column start_layer: integer | first layer that is ablated
@@ -23,9 +27,10 @@
 // column faithfulness: float [share] | (m_circuit - m_empty) / (m_full - m_empty); null where undefined
 // column completeness: float [share] | the same of the complement; null where undefined
 MATCH (m:Measurement)-[:MEASURES]->(c:Circuit)
-WHERE c.name = $circuit
+WHERE c.name = $circuit AND m.kind <> 'removal'
 OPTIONAL MATCH (m)-[:ON_TASK]->(t:Task)
 RETURN m.id AS measurement, m.kind AS kind, t.id AS task, m.node_threshold AS node_threshold,
+       m.edge_threshold AS edge_threshold, m.n_edges AS n_edges, m.level AS level, m.data_digest AS data_digest,
        m.n_nodes AS n_nodes, m.n_active AS n_active, m.ablation AS ablation, m.means_over AS means_over,
        m.errors AS errors, m.start_layer AS start_layer, m.split AS split, m.seed AS seed,
        m.n_examples AS n_examples, m.m_full AS m_full, m.m_empty AS m_empty, m.m_circuit AS m_circuit,

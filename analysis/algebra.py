@@ -1,0 +1,309 @@
+"""Circuits made of circuits: what two share, what one has alone, what either has.
+
+A derived circuit is a circuit like any other, with its recipe beside it: it can be drawn, compared, and measured on any
+task, which turns "these two share a mechanism" into an experiment. Effects are chosen so that a threshold can be
+applied before or after: for every threshold T, (A ∩ B)_T = A_T ∩ B_T and (A ∪ B)_T = A_T ∪ B_T.
+"""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from circuit_atlas._version import __version__
+from circuit_atlas.analysis.thresholds import require_threshold
+from circuit_atlas.cypher import keys
+from circuit_atlas.cypher.rows import CircuitRows, Pair, Row
+from circuit_atlas.errors import QueryError
+
+if TYPE_CHECKING:
+    from circuit_atlas.cypher.store import Store
+
+Operation = Literal["intersection", "difference", "union"]
+Level = Literal["feature", "role"]
+
+_SIGN = {"intersection": "∩", "difference": "∖", "union": "∪"}
+_ALIKE = {"model_id": "models", "suite": "dictionaries", "metric": "metrics"}
+_OF_ONE = (
+    *("sites", "site_survival", "site_total", "site_patched", "site_inactive", "steps", "rule"),
+    *("accuracy", "right_sign", "n_items"),
+)
+"""Properties that are of a discovery, and of no derived circuit."""
+
+_POINTED_AT = (("EXPLAINS", "Circuit", "Task"), ("USES", "Circuit", "Sae"), ("DREW_FROM", "Circuit", "Candidates"))
+
+_Unit = tuple[str, str | None]
+"""Key of a feature or error, and the role where it stands (None: wherever)."""
+
+
+@dataclass(frozen=True)
+class _Operand:
+    """One circuit with its nodes pooled at a level.
+
+    Attributes:
+        rows: as the store has it.
+        effect: pooled effect of each unit that is strong enough (units of the metric).
+        about: properties that the pooled node takes from one of its nodes.
+        weight: pooled weight of each edge among them; None stands for the target.
+
+    """
+
+    rows: CircuitRows
+    effect: Mapping[_Unit, float]
+    about: Mapping[_Unit, Row]
+    weight: Mapping[tuple[_Unit, _Unit | None], float]
+
+    @property
+    def circuit(self) -> Row:
+        """Properties of its own node."""
+        return self.rows.nodes["Circuit"][0]
+
+
+def combine(
+    store: Store,
+    operation: Operation,
+    a: str,
+    b: str,
+    *,
+    level: Level = "feature",
+    node_threshold: float = 0.0,
+    node_threshold_b: float | None = None,
+    first_token: Literal["keep", "drop"] = "keep",
+    name: str = "",
+) -> CircuitRows:
+    """Make a circuit of two: rows to be written to a store that has both.
+
+    Args:
+        store: where they are.
+        operation: intersection, difference (what the one has and the other has not) or union.
+        a: name of the one.
+        b: name of the other.
+        level: where two nodes count as the same: feature (positions pooled by signed sum), or feature and role.
+        node_threshold: units of larger absolute pooled effect count as the one's (units of the metric).
+        node_threshold_b: likewise of the other; None: the same.
+        first_token: whether nodes at the first token of the input are pooled with the others, or dropped.
+        name: of the new circuit; empty: made of both names.
+
+    Returns:
+        the new circuit. The effect of a unit is, of an intersection, the smaller of both by size, of a union the larger
+        (with the sign it has there), of a difference the one's; weights of edges likewise.
+
+    Raises:
+        UnknownCircuitError: there is no such circuit.
+        QueryError: their models, dictionaries or metrics differ, the level does not fit them, or nothing is left.
+
+    """
+    _refuse_unknown(operation, level)
+    thresholds = (node_threshold, node_threshold if node_threshold_b is None else node_threshold_b)
+    names = [store.query("circuit", circuit=circuit).iloc[0] for circuit in (a, b)]
+    for row, threshold in zip(names, thresholds, strict=True):
+        require_threshold(store, row["name"], node_threshold=threshold)
+    one, other = (
+        _pooled(store.read_circuit(row["id"]), level, threshold, drop_first=first_token == "drop")
+        for row, threshold in zip(names, thresholds, strict=True)
+    )
+    _refuse_unlike(one, other)
+    effect, weight = _combined(operation, one, other)
+    if not effect:
+        raise QueryError(
+            f"nothing is left of {names[0]['name']!r} {_SIGN[operation]} {names[1]['name']!r} above these thresholds; "
+            "lower them"
+        )
+    recipe = {
+        "operation": operation,
+        "operands": [row["id"] for row in names],
+        "level": level,
+        "node_thresholds": list(thresholds),
+        "first_token": first_token,
+    }
+    return _rows(one, other, recipe, effect, weight, name or _name(operation, [row["name"] for row in names]))
+
+
+def _refuse_unknown(operation: str, level: str) -> None:
+    if operation not in get_args(Operation):
+        raise QueryError(f"operation is {operation!r}; choose one of {', '.join(get_args(Operation))}")
+    if level not in get_args(Level):
+        raise QueryError(f"level is {level!r}; a derived circuit stands at feature or role")
+
+
+def _name(operation: str, names: Sequence[str]) -> str:
+    return f" {_SIGN[operation]} ".join(names)
+
+
+def _refuse_unlike(one: _Operand, other: _Operand) -> None:
+    for property_name, what in _ALIKE.items():
+        found = [operand.circuit[property_name] for operand in (one, other)]
+        if found[0] != found[1]:
+            raise QueryError(
+                f"{one.circuit['name']!r} and {other.circuit['name']!r} cannot be combined, their {what} differ: "
+                f"{found[0]!r} and {found[1]!r}"
+            )
+
+
+def _pooled(rows: CircuitRows, level: Level, threshold: float, *, drop_first: bool) -> _Operand:
+    """Pool the nodes of a circuit, and its edges, by unit (and role)."""
+    circuit = rows.nodes["Circuit"][0]
+    if level == "role" and circuit["positions"] == "sum":
+        raise QueryError(f"circuit {circuit['name']!r} sums over positions, so it has no roles: use level 'feature'")
+    home = {
+        row["from"]: row["to"]
+        for label in ("Feature", "Error")
+        for row in rows.relationships.get(Pair("INSTANCE_OF", "CircuitNode", label), ())
+    }
+    unit_of: dict[str, _Unit | None] = {}
+    effect: dict[_Unit, float] = {}
+    about: dict[_Unit, Row] = {}
+    for node in rows.nodes["CircuitNode"]:
+        if node["kind"] == "target":
+            unit_of[node["id"]] = None
+        elif not (drop_first and node["is_first_token"]) and not (level == "role" and node["role"] is None):
+            unit = unit_of[node["id"]] = (home[node["id"]], node["role"] if level == "role" else None)
+            effect[unit] = effect.get(unit, 0.0) + node["effect"]
+            about.setdefault(unit, node)
+    strong = {unit: value for unit, value in effect.items() if abs(value) > threshold}
+    weight: dict[tuple[_Unit, _Unit | None], float] = {}
+    for edge in rows.relationships.get(Pair("EDGE", "CircuitNode", "CircuitNode"), ()):
+        up, down = unit_of.get(edge["from"]), unit_of.get(edge["to"], ("", ""))
+        if up in strong and (down is None or down in strong):
+            weight[up, down] = weight.get((up, down), 0.0) + edge["weight"]
+    return _Operand(rows, strong, about, weight)
+
+
+_Values = Mapping[Any, float]
+
+
+def _combined(operation: Operation, one: _Operand, other: _Operand) -> tuple[dict[_Unit, float], dict[Any, float]]:
+    effect = _values(operation, one.effect, other.effect)
+    # Of a difference, edges between units that the one has alone, whatever the other's edges are.
+    weight = dict(one.weight) if operation == "difference" else _values(operation, one.weight, other.weight)
+    inside = {
+        (up, down): value for (up, down), value in weight.items() if up in effect and (down is None or down in effect)
+    }
+    return effect, inside
+
+
+def _values(operation: Operation, one: _Values, other: _Values) -> dict[Any, float]:
+    if operation == "difference":
+        return {key: value for key, value in one.items() if key not in other}
+    if operation == "intersection":
+        return {key: min(value, other[key], key=abs) for key, value in one.items() if key in other}
+    return {key: max(one.get(key, 0.0), other.get(key, 0.0), key=abs) for key in [*one, *other]}
+
+
+def _rows(
+    one: _Operand,
+    other: _Operand,
+    recipe: Mapping[str, Any],
+    effect: Mapping[_Unit, float],
+    weight: Mapping[tuple[_Unit, _Unit | None], float],
+    name: str,
+) -> CircuitRows:
+    circuit = _circuit(one, recipe, name, len(effect), len(weight))
+    key = {unit: _node_id(circuit["id"], unit) for unit in effect}
+    target = keys.circuit_node_id(circuit["id"], keys.TARGET, None)
+    about = {**other.about, **one.about}
+    nodes = [_node(key[unit], unit, value, about[unit]) for unit, value in effect.items()]
+    of_target = next(row for row in one.rows.nodes["CircuitNode"] if row["kind"] == "target")
+    nodes.append(
+        {"id": target, **{k: of_target[k] for k in ("kind", "component", "layer", "is_first_token", "effect")}}
+    )
+    shared = _shared(one, other, {unit for unit, _ in effect})
+    relationships: dict[Pair, Sequence[Row]] = {
+        **shared.relationships,
+        Pair("OF_MODEL", "Circuit", "Model"): [{"from": circuit["id"], "to": circuit["model_id"]}],
+        Pair("HAS_NODE", "Circuit", "CircuitNode"): [{"from": circuit["id"], "to": row["id"]} for row in nodes],
+        Pair("EDGE", "CircuitNode", "CircuitNode"): [
+            {"from": key[up], "to": target if down is None else key[down], "weight": value}
+            for (up, down), value in weight.items()
+        ],
+        Pair("DERIVED_FROM", "Circuit", "Circuit"): [
+            {"from": circuit["id"], "to": operand, "operation": recipe["operation"], "ordinal": ordinal}
+            for ordinal, operand in enumerate(recipe["operands"])
+        ],
+    }
+    for label in ("Feature", "Error"):
+        kind = label.lower()
+        relationships[Pair("INSTANCE_OF", "CircuitNode", label)] = [
+            {"from": key[unit], "to": unit[0]} for unit in effect if about[unit]["kind"] == kind
+        ]
+    for pair in (Pair(*names) for names in _POINTED_AT):
+        of_both = (one,) if pair.type == "EXPLAINS" else (one, other)
+        ends = dict.fromkeys(row["to"] for operand in of_both for row in operand.rows.relationships.get(pair, ()))
+        relationships[pair] = [{"from": circuit["id"], "to": end} for end in ends]
+    return CircuitRows(circuit["id"], {**shared.nodes, "Circuit": [circuit], "CircuitNode": nodes}, relationships)
+
+
+def _circuit(one: _Operand, recipe: Mapping[str, Any], name: str, n_nodes: int, n_edges: int) -> dict[str, Any]:
+    digest = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:16]
+    return {
+        **one.circuit,
+        **dict.fromkeys(_OF_ONE),
+        "id": keys.circuit_id(one.circuit["model_id"], digest),
+        "name": name,
+        "positions": "role" if recipe["level"] == "role" else "sum",
+        "selection": "mean",
+        "first_token": f"{recipe['first_token']} of the circuits it was made from",
+        "node_floor": min(recipe["node_thresholds"]),
+        "edge_floor": one.circuit["edge_floor"],
+        "n_nodes": n_nodes,
+        "n_edges": n_edges,
+        "settings": json.dumps(json.loads(one.circuit["settings"]) | {"recipe": recipe}, sort_keys=True),
+        "created_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "code_version": __version__,
+    }
+
+
+def _node_id(circuit: str, unit: _Unit) -> str:
+    """Key of a node: of `model/suite/site/feature/417` the part from the site on, and its role."""
+    home, role = unit
+    parts = home.split("/")
+    inside = "/".join(parts[-3:] if parts[-2] == "feature" else parts[-2:])
+    return keys.circuit_node_id(circuit, inside, None if role is None else keys.encode(role))
+
+
+def _node(key: str, unit: _Unit, effect: float, about: Row) -> dict[str, Any]:
+    same = {name: about[name] for name in ("kind", "component", "layer", "feature_index")}
+    first = unit[1] is not None and about["is_first_token"]
+    return {"id": key, **same, "role": unit[1], "is_first_token": first, "effect": effect}
+
+
+def threshold_of_size(store: Store, circuit: str, size: int) -> float:
+    """Threshold that leaves the strongest units of a circuit, positions pooled; all where it has no more than these.
+
+    Raises:
+        UnknownCircuitError: there is no such circuit.
+
+    """
+    row = store.query("circuit", circuit=circuit).iloc[0]
+    pooled = _pooled(store.read_circuit(row["id"]), "feature", 0.0, drop_first=False)
+    ranked = sorted((abs(value) for value in pooled.effect.values()), reverse=True)
+    return (ranked[size - 1] + ranked[size]) / 2 if size < len(ranked) else 0.0
+
+
+@dataclass(frozen=True)
+class _Shared:
+    nodes: dict[str, Sequence[Row]]
+    relationships: dict[Pair, Sequence[Row]]
+
+
+def _shared(one: _Operand, other: _Operand, homes: set[str]) -> _Shared:
+    """Shared nodes that a derived circuit hangs on, and what connects them."""
+    nodes: dict[str, Sequence[Row]] = {}
+    for label in ("Model", "Sae", "Feature", "Error", "Task", "Candidates"):
+        rows = {row["id"]: row for operand in (other, one) for row in operand.rows.nodes.get(label, ())}
+        wanted: Iterable[Row] = rows.values()
+        if label in ("Feature", "Error"):
+            wanted = [row for key, row in rows.items() if key in homes]
+        nodes[label] = list(wanted)
+    known = {row["id"] for rows in nodes.values() for row in rows}
+    relationships: dict[Pair, Sequence[Row]] = {}
+    for operand in (one, other):
+        for pair, links in operand.rows.relationships.items():
+            if pair.source in ("Sae", "Feature", "Error", "Candidates"):
+                inside = [row for row in links if row["from"] in known and row["to"] in known]
+                relationships[pair] = [*relationships.get(pair, ()), *inside]
+    return _Shared(nodes, relationships)

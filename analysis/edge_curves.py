@@ -1,0 +1,90 @@
+"""Edge faithfulness over the number of edges kept, beside edge sets of equal size that the weights did not choose."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from circuit_atlas.analysis.faithfulness import alike, bootstrap_interval
+from circuit_atlas.analysis.result import METRIC, Column, asked_for, tabulate
+from circuit_atlas.errors import QueryError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from circuit_atlas.cypher.store import Store
+
+COLUMNS = {
+    "circuit": Column("string", "", "the circuit"),
+    "task": Column("string", "", "the task it was measured on"),
+    "node_threshold": Column("float", METRIC, "nodes of larger absolute effect take part"),
+    "n_nodes": Column("integer", "", "how many these are"),
+    "edge_threshold": Column("float", METRIC, "edges of larger absolute weight were kept; NaN: all there can be"),
+    "n_edges": Column("integer or null", "", "how many these are; null: all there can be"),
+    "faithfulness": Column("float", "share", "with these edges alone carrying computed values"),
+    "low": Column("float", "share", "lower bound of its 95 % bootstrap interval"),
+    "high": Column("float", "share", "upper bound of its 95 % bootstrap interval"),
+    "of_nodes": Column("float", "share", "faithfulness over that with every edge: what the kept edges explain of it"),
+    "permuted": Column("float", "share", "mean faithfulness with weights permuted within each pair of sites"),
+    "permuted_95": Column("float", "share", "95th percentile of that"),
+    "random": Column("float", "share", "mean faithfulness of random connected edges as many"),
+    "random_95": Column("float", "share", "95th percentile of that"),
+    "n_draws": Column("integer", "", "draws of each kind"),
+}
+"""Type, unit and meaning of each column."""
+
+
+def edge_curve(store: Store, circuit: str, *, resamples: int = 2000, seed: int = 0) -> pd.DataFrame:
+    """Tabulate how faithful the strongest edges of a circuit alone are, fewest first.
+
+    Args:
+        store: where the circuit is.
+        circuit: its name.
+        resamples: bootstrap samples of each interval, over distinct items.
+        seed: seed of the resampling.
+
+    Raises:
+        UnknownCircuitError: there is no such circuit.
+        QueryError: its edges were not measured.
+
+    """
+    items = store.query("measurement_items", circuit=circuit)
+    name = items.attrs["params"]["circuit"]
+    measured = items[items["kind"] == "edges"]
+    if measured.empty:
+        raise QueryError(f"the edges of {name!r} were not measured: run `circuit-atlas measure {name} --edges 8` first")
+    rows = []
+    for _, row in measured.iterrows():
+        every = alike(measured, row, "edges", ("node_threshold",))
+        whole = every.loc[every["edge_threshold"].isna(), "faithfulness"]
+        low, high = bootstrap_interval(row["only_circuit"], row["empty"], row["full"], resamples, seed, row["items"])
+        draws = {
+            kind: alike(items, row, kind, ("node_threshold", "edge_threshold"))["faithfulness"].to_numpy(np.float64)
+            for kind in ("edges-permuted", "edges-random")
+        }
+        rows.append(
+            [
+                name,
+                *(row[column] for column in ("task", "node_threshold", "n_nodes", "edge_threshold", "n_edges")),
+                row["faithfulness"],
+                low,
+                high,
+                row["faithfulness"] / whole.iloc[0] if len(whole) and whole.iloc[0] else float("nan"),
+                *(figure for some in draws.values() for figure in _figures(some)),
+                min(len(some) for some in draws.values()),
+            ]
+        )
+    rows.sort(key=_order)
+    return tabulate(COLUMNS, rows, asked_for(items), resamples=resamples, seed=seed)
+
+
+def _figures(draws: np.typing.NDArray[np.float64]) -> tuple[float, float]:
+    return (float(draws.mean()), float(np.quantile(draws, 0.95))) if len(draws) else (float("nan"), float("nan"))
+
+
+def _order(row: list[Any]) -> tuple[Any, ...]:
+    """By task and nodes, then strongest edges first and every edge last."""
+    found = dict(zip(COLUMNS, row, strict=True))
+    weakest = found["edge_threshold"]
+    return str(found["task"]), found["n_nodes"], weakest != weakest, -weakest

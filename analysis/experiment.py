@@ -1,0 +1,76 @@
+"""Whether two circuits share a mechanism, as an experiment: keep only what they share, and take away only that.
+
+The rows are measurements of derived circuits (`analysis.algebra`) on each task, and on tasks that should not care.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from circuit_atlas.analysis.faithfulness import faithfulness_table
+from circuit_atlas.analysis.result import METRIC, Asked, Column, tabulate
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from circuit_atlas.cypher.store import Store
+
+COLUMNS = {
+    "circuit": Column("string", "", "what was kept, or taken away"),
+    "n_nodes": Column("integer", "", "its units, each at every position"),
+    "node_threshold": Column("float", METRIC, "nodes of larger absolute effect count"),
+    "task": Column("string", "", "the task it was measured on"),
+    "kept": Column("float", "share", "faithfulness of it alone: 1 the whole model, 0 every unit ablated"),
+    "kept_low": Column("float", "share", "lower bound of its 95 % bootstrap interval"),
+    "kept_high": Column("float", "share", "upper bound of its 95 % bootstrap interval"),
+    "kept_random": Column("float", "share", "95th percentile of random circuits as large with its errors"),
+    "ablated": Column("float", "share", "what is left of the task with it alone ablated"),
+    "ablated_low": Column("float", "share", "lower bound of its 95 % bootstrap interval"),
+    "ablated_high": Column("float", "share", "upper bound of its 95 % bootstrap interval"),
+    "ablated_random": Column("float", "share", "median of what is left with such random circuits ablated"),
+}
+"""Type, unit and meaning of each column."""
+
+_FROM = {
+    "kept": "faithfulness",
+    "kept_low": "low",
+    "kept_high": "high",
+    "kept_random": "random_95",
+    "ablated": "completeness",
+    "ablated_low": "completeness_low",
+    "ablated_high": "completeness_high",
+    "ablated_random": "random_completeness",
+}
+
+
+def sharing_table(
+    store: Store, measured: Sequence[tuple[str, float]], tasks: Sequence[str], *, resamples: int = 2000, seed: int = 0
+) -> pd.DataFrame:
+    """Tabulate what is left of each task with only some circuits, and without them.
+
+    Args:
+        store: where they are, measured at every position by mean ablation.
+        measured: names of circuits, each with the node threshold that it was measured at.
+        tasks: keys of the tasks.
+        resamples: bootstrap samples of each interval, over distinct items.
+        seed: seed of the resampling.
+
+    Returns:
+        a row for each circuit on each task that it was measured on, errors as the circuit says.
+
+    """
+    rows: list[list[Any]] = []
+    asked = []
+    for name, threshold in measured:
+        table = faithfulness_table(store, name, resamples, seed)
+        asked.append(Asked(table.attrs["query"], table.attrs["params"]))
+        for row in table.to_dict("records"):
+            usual = (row["level"], row["ablation"], row["errors"]) == ("sum", "mean", "default")
+            if usual and row["task"] in tasks and abs(row["node_threshold"] - threshold) <= 1e-9 * (1 + threshold):
+                found = {column: row[_FROM[column]] if column in _FROM else row.get(column) for column in COLUMNS}
+                rows.append(list((found | {"circuit": table.attrs["params"]["circuit"]}).values()))
+    rows.sort(key=lambda row: tasks.index(row[3]))
+    order = {name: place for place, (name, _) in enumerate(measured)}
+    rows.sort(key=lambda row: order.get(row[0], len(order)))
+    return tabulate(COLUMNS, rows, asked, resamples=resamples, seed=seed)

@@ -1,0 +1,67 @@
+"""The paper's Figure 3: faithfulness and completeness over the number of nodes, a line a circuit."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from circuit_atlas.analysis.plots.style import DASHES, GREY, MARKERS, SERIES, new_axes, styled
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_SAID = {
+    "default": "own errors",
+    "remove": "no errors",
+    "keep": "all errors",
+    "nb_remove": "errors out of C",
+    "nb_resid_only": "attention and MLP errors out of C",
+}
+
+
+_REST = ["task", "level", "ablation", "means_over", "start_layer", "split", "data_digest"]
+
+
+@styled
+def draw_curves(curves: pd.DataFrame) -> Figure:
+    """Draw rows of `analysis.curves.faithfulness_curves`: colour tells circuits apart, dashes treatments of errors.
+
+    Bands are 95 % bootstrap intervals; grey lines the 95th percentile of random circuits with the same errors.
+    """
+    figure, (left, right) = new_axes(2, height=3.4)
+    circuits, modes = list(dict.fromkeys(curves["circuit"])), list(dict.fromkeys(curves["errors"]))
+    for key, curve in curves.groupby(["circuit", "errors", *_REST], dropna=False, sort=False):
+        circuit, errors = map(str, key[:2])
+        colour = SERIES[circuits.index(circuit) % len(SERIES)]
+        style: dict[str, Any] = {
+            "color": colour,
+            "marker": MARKERS[circuits.index(circuit) % len(MARKERS)],
+            "linestyle": DASHES[modes.index(errors) % len(DASHES)],
+            "label": f"{circuit}, {_SAID.get(errors, errors)}",
+        }
+        _line(left, curve.sort_values("n_nodes"), style, errors == modes[0])
+        _plain(right, curve.sort_values("n_nodes"), "completeness", style)
+    for panel, name in ((left, "faithfulness"), (right, "completeness")):
+        panel.set_xscale("log")
+        panel.set_xlabel("nodes")
+        panel.set_ylabel(name)
+        panel.axhline(1.0 if name == "faithfulness" else 0.0, color=GREY, linewidth=0.8)
+    figure.align_ylabels()
+    figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    return figure
+
+
+def _line(panel: Axes, curve: pd.DataFrame, style: dict[str, Any], first: bool) -> None:
+    _plain(panel, curve, "faithfulness", style)
+    x = curve["n_nodes"].to_numpy(np.float64)
+    low, high = (curve[name].to_numpy(np.float64) for name in ("low", "high"))
+    panel.fill_between(x, low, high, color=style["color"], alpha=0.15, linewidth=0)
+    if first and curve["random_95"].notna().any():
+        panel.plot(x, curve["random_95"], color=GREY, linewidth=0.8, marker=style["marker"], markersize=2.0)
+
+
+def _plain(panel: Axes, curve: pd.DataFrame, column: str, style: dict[str, Any]) -> None:
+    panel.plot(curve["n_nodes"], curve[column], **style)

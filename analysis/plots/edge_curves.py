@@ -1,0 +1,41 @@
+"""Faithfulness over the number of edges kept."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from circuit_atlas.analysis.plots.style import DASHES, GREY, MARKERS, SERIES, new_axes, styled
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+
+@styled
+def draw_edge_curves(curves: pd.DataFrame) -> Figure:
+    """Draw rows of `analysis.edge_curve`: a colour a circuit, with permuted weights dashed and random edges dotted."""
+    figure, (panel,) = new_axes(height=3.6)
+    measured = curves[curves["n_edges"].notna()]
+    for number, (key, curve) in enumerate(measured.groupby(["circuit", "task", "node_threshold"], sort=False)):
+        colour, marker = SERIES[number % len(SERIES)], MARKERS[number % len(MARKERS)]
+        nodes = int(curve["n_nodes"].iloc[0])
+        x = curve["n_edges"].to_numpy(np.float64)
+        panel.plot(x, curve["faithfulness"], color=colour, marker=marker, label=f"{key[0]}, {nodes} nodes: strongest")
+        low, high = (curve[name].to_numpy(np.float64) for name in ("low", "high"))
+        panel.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
+        for kind, dash, said in (
+            ("permuted", DASHES[1], "weights permuted"),
+            ("random", DASHES[3], "random connected"),
+        ):
+            panel.plot(x, curve[kind], color=colour, linestyle=dash, linewidth=1.0, label=said)
+        every = curves[curves["n_edges"].isna() & (curves["circuit"] == key[0]) & (curves["n_nodes"] == nodes)]
+        for value in every["faithfulness"][:1]:
+            panel.axhline(value, color=colour, linewidth=0.6, alpha=0.6)
+    panel.axhline(1.0, color=GREY, linewidth=0.8)
+    panel.set_xscale("log")
+    panel.set_xlabel("edges kept")
+    panel.set_ylabel("faithfulness")
+    figure.legend(loc="outside lower center", ncols=3)
+    return figure

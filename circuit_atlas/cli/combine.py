@@ -1,0 +1,143 @@
+"""`circuit-atlas combine` and `sharing`: circuits made of circuits, and what they do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from circuit_atlas.cli.measure import measure_all
+from circuit_atlas.cli.options import (
+    DatabaseOption,
+    FormatOption,
+    OutputOption,
+    StoreOption,
+    VersionOption,
+    change_store,
+    say_next,
+)
+from circuit_atlas.cli.output import choose_format, emit, records
+from circuit_atlas.cli.quiet import silence_libraries
+
+if TYPE_CHECKING:
+    from circuit_atlas.cypher.base import GraphStore
+    from circuit_atlas.ingest import MeasureSettings
+
+AArgument = Annotated[str, typer.Argument(metavar="A", help="Name of the one circuit.")]
+BArgument = Annotated[str, typer.Argument(metavar="B", help="Name of the other.")]
+OperationOption = Annotated[
+    str, typer.Option("--operation", help="What to make: intersection, difference (what A has and B has not) or union.")
+]
+LevelOption = Annotated[
+    str, typer.Option("--level", help="Where two nodes count as the same: feature (positions pooled) or role.")
+]
+ThresholdOption = Annotated[
+    float, typer.Option("--node-threshold", min=0, help="Units of larger absolute pooled effect (units of the metric).")
+]
+FirstTokenOption = Annotated[
+    str, typer.Option("--first-token", help="Nodes at the first token, before positions are pooled: keep or drop.")
+]
+NameOption = Annotated[str, typer.Option("--name", help="Name of the new circuit; else made of both.")]
+UnrelatedOption = Annotated[
+    list[str] | None,
+    typer.Option("--unrelated", metavar="CIRCUIT", help="A circuit whose task should not care; repeatable."),
+]
+SizeOption = Annotated[int, typer.Option("--size", min=1, help="How many of the strongest units of each are taken.")]
+RandomOption = Annotated[int, typer.Option("--random-circuits", min=0, help="Random circuits beside each.")]
+
+
+def combine(
+    a: AArgument,
+    b: BArgument,
+    operation: OperationOption = "intersection",
+    level: LevelOption = "feature",
+    node_threshold: ThresholdOption = 0.0,
+    first_token: FirstTokenOption = "keep",
+    name: NameOption = "",
+    store: StoreOption = None,
+    database: DatabaseOption = None,
+    version: VersionOption = False,
+) -> None:
+    """Make a circuit of two.
+
+    What they share, what one has alone, or what either has. The new circuit is stored with its recipe, and is a
+    circuit like any other: compare it, draw it, measure it on any task. Of an intersection a unit's effect is the
+    smaller of both by size, of a union the larger, so that thresholds may come before or after.
+
+    \b
+    Example:
+      circuit-atlas combine sva/nounpp sva/within_rc --name agreement
+      circuit-atlas measure agreement --on sva/within_rc
+    """
+    from circuit_atlas.analysis.algebra import combine as make
+
+    chosen: Any = {"operation": operation, "level": level, "first_token": first_token}
+    with change_store(store, database) as place:
+        rows = make(place, a=a, b=b, node_threshold=node_threshold, name=name, **chosen)
+        place.write([rows])
+        circuit = rows.nodes["Circuit"][0]
+        typer.echo(f"wrote {circuit['name']} to {place.url}: {circuit['n_nodes']} nodes, {circuit['n_edges']} edges")
+        say_next([["show", circuit["name"]], ["measure", circuit["name"], "--on", b]], place, store)
+
+
+def sharing(
+    a: AArgument,
+    b: BArgument,
+    unrelated: UnrelatedOption = None,
+    size: SizeOption = 200,
+    random_circuits: RandomOption = 5,
+    form: FormatOption = None,
+    output: OutputOption = None,
+    store: StoreOption = None,
+    database: DatabaseOption = None,
+    version: VersionOption = False,
+) -> None:
+    """Test whether two circuits share a mechanism.
+
+    Keeps only what they share, and takes only that away: makes A∩B, A∖B, B∖A and A∪B of the strongest units of both
+    (positions pooled), and measures these and the two themselves on both tasks and on unrelated ones, each unit at
+    every position. kept is the faithfulness of the model with nothing else left; ablated what is left with it alone
+    taken away; both beside random circuits as large with the same errors. Sharing predicts: A∩B kept serves both
+    tasks, ablated neither, and unrelated tasks do not care.
+    """
+    chosen = choose_format(form, output)
+    silence_libraries()
+    from circuit_atlas.analysis import sharing_table
+    from circuit_atlas.ingest import MeasureSettings
+
+    with change_store(store, database) as place:
+        measured = _derive(place, a, b, size)
+        on = [str(place.query("circuit", circuit=name)["name"].iloc[0]) for name in (a, b, *(unrelated or ()))]
+        asked: list[MeasureSettings] = [
+            MeasureSettings(
+                circuit=name, on=task, thresholds=(threshold,), errors=("default", "remove"), level="sum",
+                random_circuits=random_circuits, ablate_random=True,
+            )
+            for name, threshold in measured
+            for task in on
+        ]  # fmt: skip
+        measure_all(place, asked)
+        tasks = [str(place.query("circuit", circuit=name)["task"].iloc[0]) for name in on]
+        table = sharing_table(place, measured, tasks)
+        emit([str(name) for name in table.columns], records(table), chosen, output)
+
+
+def _derive(store: GraphStore, a: str, b: str, size: int) -> list[tuple[str, float]]:
+    """Write the derived circuits; names of all that is to be measured, with thresholds that leave what is meant."""
+    from circuit_atlas.analysis.algebra import combine as make
+    from circuit_atlas.analysis.algebra import threshold_of_size
+
+    names = [str(store.query("circuit", circuit=name)["name"].iloc[0]) for name in (a, b)]
+    thresholds = [threshold_of_size(store, name, size) for name in names]
+    found = list(zip(names, thresholds, strict=True))
+    recipes: list[tuple[Any, int, int]] = [
+        ("intersection", 0, 1), ("difference", 0, 1), ("difference", 1, 0), ("union", 0, 1),
+    ]  # fmt: skip
+    for operation, one, other in recipes:
+        rows = make(
+            store, operation, names[one], names[other],
+            node_threshold=thresholds[one], node_threshold_b=thresholds[other],
+        )  # fmt: skip
+        store.write([rows])
+        found.append((rows.nodes["Circuit"][0]["name"], 0.0))
+    return found

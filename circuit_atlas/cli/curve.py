@@ -1,0 +1,160 @@
+"""`circuit-atlas curve`: faithfulness of circuits over their size, as a table and as a picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from circuit_atlas.cli.measure import CircuitsArgument, measure_all
+from circuit_atlas.cli.options import (
+    DatabaseOption,
+    FormatOption,
+    OutputOption,
+    StoreOption,
+    VersionOption,
+    change_store,
+    read_store,
+)
+from circuit_atlas.cli.output import Format, choose_format, emit, print_frame, records
+from circuit_atlas.cli.quiet import silence_libraries
+from circuit_atlas.cli.shown import NotedStore, ShowCypherOption, say_cypher
+from circuit_atlas.errors import QueryError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+DrawOption = Annotated[
+    Path | None, typer.Option("--draw", metavar="FILE", help="Draw the curves; PNG, SVG or PDF by the file's name.")
+]
+MeasureOption = Annotated[
+    bool, typer.Option("--measure", help="First measure the circuits, as `circuit-atlas measure` does without options.")
+]
+TargetOption = Annotated[
+    float, typer.Option("--target", help="Faithfulness of which the smallest circuit measured is named.")
+]
+ErrorsOption = Annotated[
+    list[str] | None, typer.Option("--errors", help="Only this treatment of error units; repeatable. Without it: all.")
+]
+AblationOption = Annotated[str, typer.Option("--ablation", help="Only this ablation; all: every one measured.")]
+OnTaskOption = Annotated[str, typer.Option("--task", metavar="TASK", help="Only what was measured on this task.")]
+SensitivityOption = Annotated[
+    bool, typer.Option("--sensitivity", help="Instead: how much each choice, changed alone, moves faithfulness.")
+]
+EdgesOption = Annotated[
+    bool, typer.Option("--edges", help="Instead: faithfulness of the strongest edges, where `measure --edges` ran.")
+]
+SHOWN = (
+    "circuit", "task", "errors", "n_nodes", "share", "faithfulness", "low", "high", "without_errors", "random_95",
+    "completeness",
+)  # fmt: skip
+
+
+def curve(
+    circuits: CircuitsArgument,
+    draw: DrawOption = None,
+    measure: MeasureOption = False,
+    target: TargetOption = 0.8,
+    errors: ErrorsOption = None,
+    ablation: AblationOption = "mean",
+    task: OnTaskOption = "",
+    sensitivity: SensitivityOption = False,
+    edges: EdgesOption = False,
+    form: FormatOption = None,
+    output: OutputOption = None,
+    show_cypher: ShowCypherOption = False,
+    store: StoreOption = None,
+    database: DatabaseOption = None,
+    version: VersionOption = False,
+) -> None:
+    """Show how faithful circuits are, size by size, and draw it.
+
+    share is n_nodes over the units active on an average example; low and high are the 95 % bootstrap interval over
+    distinct items; without_errors is the same circuit with every error unit ablated; random_95 the 95th percentile of
+    random circuits with the same errors. Below the points, each curve without its thresholds: cpr and cmd (integrals
+    of faithfulness and of its distance to 1 over the share kept, arXiv 2504.13151), log_area (mean faithfulness over
+    the logarithm of the size), and the smallest circuit measured that reaches --target.
+
+    \b
+    Examples:
+      circuit-atlas curve sva/nounpp sva/within_rc --measure --draw figure3.png
+      circuit-atlas curve sva/nounpp --sensitivity
+    """
+    chosen = choose_format(form, output)
+    if sensitivity and (edges or draw is not None):
+        raise QueryError("--sensitivity is a table of its own; leave out --edges and --draw")
+    if measure:
+        _measure(circuits, store, database)
+    with read_store(store, database) as place:
+        noted = NotedStore(place)
+        if edges:
+            table = _edges(noted, circuits)
+        elif sensitivity:
+            table = _sensitivity(noted, circuits)
+        else:
+            table = _curves(noted, circuits, errors, ablation, task)
+        if chosen is not Format.TABLE or output is not None:
+            emit([str(name) for name in table.columns], records(table), chosen, output)
+        elif sensitivity or edges:
+            print_frame(table)
+        else:
+            _say(table, target)
+        if draw is not None:
+            _draw(table, draw, edges=edges)
+    if show_cypher:
+        say_cypher(noted)
+
+
+def _measure(circuits: list[str], store: str | None, database: str | None) -> None:
+    silence_libraries()
+    from circuit_atlas.ingest import MeasureSettings
+
+    with change_store(store, database) as place:
+        measure_all(place, [MeasureSettings(circuit=circuit) for circuit in circuits])
+
+
+def _curves(store: NotedStore, circuits: list[str], errors: list[str] | None, ablation: str, task: str) -> pd.DataFrame:
+    from circuit_atlas.analysis import faithfulness_curves
+    from circuit_atlas.analysis.curves import of_errors
+
+    only: dict[str, Any] = {} if ablation == "all" else {"ablation": ablation}
+    only |= {"task": task} if task else {}
+    table = faithfulness_curves(store, circuits, **only)
+    table = of_errors(table, errors) if errors else table
+    if table.empty:
+        raise QueryError(f"nothing was measured with errors {' or '.join(errors or ())}")
+    return table
+
+
+def _sensitivity(store: NotedStore, circuits: list[str]) -> pd.DataFrame:
+    from circuit_atlas.analysis import sensitivity
+
+    if len(circuits) > 1:
+        raise QueryError("--sensitivity is of one circuit; name one")
+    return sensitivity(store, circuits[0])
+
+
+def _edges(store: NotedStore, circuits: list[str]) -> pd.DataFrame:
+    import pandas as pd
+
+    from circuit_atlas.analysis import edge_curve
+
+    return pd.concat([edge_curve(store, circuit) for circuit in circuits], ignore_index=True)
+
+
+def _draw(table: pd.DataFrame, path: Path, *, edges: bool) -> None:
+    from circuit_atlas.analysis.plots import draw_curves, draw_edge_curves, save
+
+    save(draw_edge_curves(table) if edges else draw_curves(table), path)
+    typer.echo(f"\ndrew {path}", err=True)
+
+
+def _say(table: pd.DataFrame, target: float) -> None:
+    from circuit_atlas.analysis import summarise_curves
+
+    print_frame(table, SHOWN)
+    typer.echo()
+    summary = summarise_curves(table, target)
+    named = ("circuit", "task", "errors", "points", "to_share", "cpr", "cmd", "log_area", "target_nodes")
+    print_frame(summary, named)

@@ -1,0 +1,207 @@
+"""`circuit-atlas measure`: what the model still does with only a circuit's nodes left to compute."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from inspect import Parameter
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from circuit_atlas.cli.options import DatabaseOption, StoreOption, VersionOption, change_store, say_next
+from circuit_atlas.cli.output import print_table
+from circuit_atlas.cli.quiet import silence_libraries
+from circuit_atlas.cli.reporting import reporter
+from circuit_atlas.errors import SettingsError
+
+if TYPE_CHECKING:
+    from circuit_atlas.cypher.store import Store
+    from circuit_atlas.ingest import Measured, MeasureSettings
+
+CircuitsArgument = Annotated[
+    list[str], typer.Argument(metavar="CIRCUIT...", help="Names of circuits, their tasks, or unique starts of names.")
+]
+OnOption = Annotated[str, typer.Option("--on", metavar="CIRCUIT", help="Measure on the examples of this circuit.")]
+ExamplesOption = Annotated[
+    str,
+    typer.Option(
+        "--examples", metavar="FILE", help="Measure on these: JSON lines as `discover` takes them. Means are over them."
+    ),
+]
+HeldOutOption = Annotated[
+    str, typer.Option("--held-out", metavar="FILE", help="With --examples: measure on these, means over those.")
+]
+TaskOption = Annotated[
+    str, typer.Option("--task", metavar="NAME", help="With --examples: the behaviour; else the file's name.")
+]
+NExamplesOption = Annotated[
+    int | None, typer.Option("--n-examples", min=0, help="Most examples that means are over; 0: all.")
+]
+NHeldOutOption = Annotated[int | None, typer.Option("--n-held-out", min=0, help="Most examples measured on; 0: all.")]
+SplitOption = Annotated[
+    str, typer.Option("--split", help="Which examples are measured on: held-out, train (those attributed over) or all.")
+]
+ThresholdOption = Annotated[
+    list[float] | None,
+    typer.Option("--threshold", min=0, help="Keep nodes of larger absolute effect (units of the metric); repeatable."),
+]
+SizesOption = Annotated[
+    str,
+    typer.Option(
+        "--sizes",
+        help="Without --threshold: so many, evenly over the logarithm of the size; or mib: the shares of the "
+        "Mechanistic Interpretability Benchmark.",
+    ),
+]
+TargetOption = Annotated[
+    float | None,
+    typer.Option("--target-faithfulness", help="Find, and measure, the smallest circuit at least so faithful."),
+]
+ErrorsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--errors",
+        help="Error units: default (as the circuit says), keep, remove, nb_remove (out of the circuit alone) or "
+        "nb_resid_only (all but the residual stream's); repeatable. Without it: default and remove.",
+    ),
+]
+AblationOption = Annotated[
+    list[str] | None,
+    typer.Option("--ablation", help="Ablated units are set to: mean, zero, resample or patch; repeatable. mean."),
+]
+MeansOverOption = Annotated[
+    list[str] | None,
+    typer.Option("--means-over", help="Inputs that means are over: clean+patch, clean or patch; repeatable."),
+]
+StartLayerOption = Annotated[
+    list[int] | None,
+    typer.Option("--start-layer", min=-1, help="First layer ablated; -1: after the first third; repeatable. 0."),
+]
+RandomOption = Annotated[
+    int, typer.Option("--random-circuits", min=0, help="Random circuits beside each point, with the same errors.")
+]
+EdgesOption = Annotated[
+    int,
+    typer.Option(
+        "--edges",
+        min=0,
+        help="Measure edge faithfulness too: at so many edge thresholds, with permuted and random edges beside each.",
+    ),
+]
+EdgeThresholdOption = Annotated[
+    list[float] | None,
+    typer.Option("--edge-threshold", min=0, help="Edges of larger absolute weight (units of the metric); repeatable."),
+]
+LevelOption = Annotated[
+    str,
+    typer.Option(
+        "--level",
+        help="Where nodes act: keep (their position), role, sum (every position); auto: as the circuit says on its own "
+        "examples, sum on others.",
+    ),
+]
+SeedOption = Annotated[int, typer.Option("--seed", help="Seed of random circuits and resampling.")]
+ModelOption = Annotated[str, typer.Option("--model", help="Where the model is, if no longer where it was.")]
+DictionariesOption = Annotated[str, typer.Option("--dictionaries", help="Likewise its dictionaries.")]
+BatchOption = Annotated[int, typer.Option("--batch-size", min=0, help="Examples that run together; 0: as discovered.")]
+DeviceOption = Annotated[str, typer.Option("--device", help="Torch device, if another than the circuit was found on.")]
+
+
+_GIVEN: tuple[tuple[str, str, Any, Any], ...] = (
+    ("on", "on", OnOption, ""),
+    ("examples", "examples", ExamplesOption, ""),
+    ("held_out", "held_out", HeldOutOption, ""),
+    ("task", "task", TaskOption, ""),
+    ("n_examples", "n_examples", NExamplesOption, None),
+    ("n_held_out", "n_held_out", NHeldOutOption, None),
+    ("split", "split", SplitOption, "held-out"),
+    ("threshold", "thresholds", ThresholdOption, None),
+    ("sizes", "sizes", SizesOption, "8"),
+    ("target_faithfulness", "target_faithfulness", TargetOption, None),
+    ("errors", "errors", ErrorsOption, None),
+    ("ablation", "ablations", AblationOption, None),
+    ("means_over", "means_over", MeansOverOption, None),
+    ("start_layer", "start_layers", StartLayerOption, None),
+    ("random_circuits", "random_circuits", RandomOption, 5),
+    ("edges", "edges", EdgesOption, 0),
+    ("edge_threshold", "edge_thresholds", EdgeThresholdOption, None),
+    ("level", "level", LevelOption, "auto"),
+    ("seed", "seed", SeedOption, 0),
+    ("model", "model", ModelOption, ""),
+    ("dictionaries", "dictionaries", DictionariesOption, ""),
+    ("batch_size", "batch_size", BatchOption, 0),
+    ("device", "device", DeviceOption, ""),
+)
+"""Name of each option, the setting that it gives, its declaration and its default."""
+
+
+def measure(circuits: list[str], store: str | None, database: str | None, **given: Any) -> None:
+    """Measure how faithful circuits are, size by size.
+
+    Runs the model with only the circuit's nodes left to compute, all other units ablated, at each threshold, under each
+    treatment of errors and each ablation that is named; beside each point runs random circuits with the same errors.
+    What is measured is stored beside the circuit, with the metric of every example; measuring the same again replaces
+    it. `circuit-atlas curve` shows and draws it.
+
+    \b
+    Examples:
+      circuit-atlas measure sva/nounpp
+      circuit-atlas measure sva/nounpp --target-faithfulness 0.8
+      circuit-atlas measure sva/nounpp --on sva/within_rc
+      circuit-atlas measure sva/nounpp --threshold 0.05 --ablation mean --ablation zero --start-layer 0 --start-layer -1
+    """
+    silence_libraries()
+    from circuit_atlas.ingest import MeasureSettings
+
+    settings = {setting: given[name] for name, setting, _, _ in _GIVEN if given[name] is not None}
+    settings |= {name: tuple(value) for name, value in settings.items() if isinstance(value, list)}
+    settings["sizes"] = _sizes(given["sizes"])
+    asked = [MeasureSettings(circuit=circuit, **settings) for circuit in circuits]
+    with change_store(store, database) as place:
+        found = measure_all(place, asked)
+        for one in found:
+            _say(one)
+        say_next([["curve", *dict.fromkeys(one.circuit for one in found), "--draw", "curve.png"]], place, store)
+
+
+def _sizes(text: str) -> Any:
+    if text != "mib" and not text.isdigit():
+        raise SettingsError(f"--sizes is {text!r}; give a number, or mib")
+    return int(text) if text.isdigit() else text
+
+
+def measure_all(store: Store, asked: Sequence[MeasureSettings]) -> list[Measured]:
+    """Measure circuits one after the other; those of one model and dictionaries load them once."""
+    from circuit_atlas.ingest import measure as run
+    from circuit_atlas.ingest.measuring.layout import Loader
+
+    loader, found = Loader(), []
+    for settings in asked:
+        found.append(run(store, settings, reporter=reporter(), load_subject=loader))
+    return found
+
+
+def _say(measured: Measured) -> None:
+    typer.echo(f"measured {measured.circuit} on {measured.task}: {len(measured.rows)} rows")
+    columns = ("errors", "ablation", "start_layer", "n_nodes", "node_threshold", "faithfulness", "completeness")
+    rows = [row for row in measured.rows if row["kind"] == "circuit"]
+    print_table(
+        columns, sorted(rows, key=lambda row: (row["errors"], row["ablation"], row["start_layer"], row["n_nodes"]))
+    )
+    of_edges = [row for row in measured.rows if row["kind"] == "edges"]
+    if of_edges:
+        typer.echo()
+        print_table(("n_nodes", "edge_threshold", "n_edges", "faithfulness"), of_edges)
+
+
+def _signature() -> inspect.Signature:
+    first = Parameter("circuits", Parameter.KEYWORD_ONLY, annotation=CircuitsArgument)
+    own = [(name, kind, default) for name, _, kind, default in _GIVEN]
+    own += [("store", StoreOption, None), ("database", DatabaseOption, None), ("version", VersionOption, False)]
+    options = [Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=kind) for name, kind, default in own]
+    return inspect.Signature([first, *options])
+
+
+# Typer reads options from the signature; this one is made from the table above, as the settings are.
+measure.__signature__ = _signature()  # type: ignore[attr-defined]

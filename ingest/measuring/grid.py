@@ -1,0 +1,33 @@
+"""Node thresholds chosen by the data, so that a grid covers every size of circuit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+FIRST_SHARES = (0.25, 0.125, 0.5, 0.0625, 1.0)
+"""Sizes that discovery measures, as shares of the number of units active on one example, in the order chosen."""
+
+MIB_SHARES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+"""Sizes of the Mechanistic Interpretability Benchmark (Mueller et al. 2025, arXiv 2504.13151, section 4.1)."""
+
+
+def sizes_by_share(shares: Iterable[float], universe: float, most: int) -> list[int]:
+    """Numbers of nodes that are these shares of a universe, at most all there are; ascending, none twice, none 0."""
+    return sorted({min(int(share * universe), most) for share in shares} - {0})
+
+
+def spread_sizes(count: int, most: int) -> list[int]:
+    """At most `count` numbers of nodes from 1 to all there are, evenly spaced on a logarithmic scale."""
+    if most < 1:
+        return []
+    return sorted({round(most ** (k / max(1, count - 1))) for k in range(count)} | ({most} if count == 1 else set()))
+
+
+def thresholds_of(ranked: Float[Tensor, " node"], sizes: Sequence[int]) -> list[float]:
+    """Thresholds that leave so many nodes, halfway to the next weaker one (ties leave more or fewer), sizes' order."""
+    below = torch.cat([ranked, ranked.new_zeros(1)])
+    return [float((below[n - 1] + below[n]) / 2) for n in sizes]

@@ -1,0 +1,208 @@
+"""A circuit as the store has it, made ready to be measured: its settings, its data and its nodes."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote
+
+import torch
+
+from circuit_atlas.cypher.store import Store
+from circuit_atlas.errors import DataError, MeasureError
+from circuit_atlas.ingest.batches import TokenExample
+from circuit_atlas.ingest.measuring.circuit import Members
+from circuit_atlas.ingest.measuring.settings import MeasureSettings, Place
+from circuit_atlas.ingest.settings import FIELDS, DiscoverSettings
+from circuit_atlas.ingest.sites import Site, site_from_name
+
+_COARSER: tuple[Place, ...] = ("keep", "role", "sum")
+"""Where nodes may act: those of one kind can act as any that comes after it."""
+
+
+@dataclass(frozen=True)
+class StoredNode:
+    """A node of a circuit.
+
+    Attributes:
+        id: its key.
+        site: where it is.
+        feature: feature index; None: the error.
+        position: token position, where it has one.
+        role: name of its position, or of what it stands for; its token where positions have no names.
+        effect: indirect effect (units of the metric).
+
+    """
+
+    id: str
+    site: Site
+    feature: int | None
+    position: int | None
+    role: str | None
+    effect: float
+
+
+@dataclass(frozen=True)
+class StoredCircuit:
+    """A circuit of the store.
+
+    Attributes:
+        name: its name.
+        id: its key.
+        task: key of its task.
+        positions: keep, sum or role.
+        settings: what it was discovered with (a derived circuit's: its first operand).
+        nodes: features and errors.
+
+    """
+
+    name: str
+    id: str
+    task: str
+    positions: Place
+    settings: DiscoverSettings
+    nodes: Sequence[StoredNode]
+
+
+def read_stored(store: Store, name: str) -> StoredCircuit:
+    """Read a circuit with its nodes.
+
+    Raises:
+        UnknownCircuitError: there is no such circuit.
+
+    """
+    row = store.query("circuit", circuit=name).iloc[0]
+    given = {key: value for key, value in json.loads(row["settings"]).items() if key in FIELDS}
+    # Names of model and dictionaries as the graph has them, wherever their files lie today.
+    given |= {"model_id": unquote(row["model"]), "suite": row["suite"]}
+    nodes = [
+        StoredNode(
+            node["id"],
+            _site(node["component"], int(node["layer"])),
+            _whole(node["feature_index"]),
+            _whole(node["position"]),
+            node["role"] if isinstance(node["role"], str) else None,
+            float(node["effect"]),
+        )
+        for node in store.query("nodes", circuit=row["name"]).to_dict("records")
+        if node["kind"] != "target"
+    ]
+    return StoredCircuit(row["name"], row["id"], row["task"], row["positions"], DiscoverSettings(**given), nodes)
+
+
+def _site(component: str, layer: int) -> Site:
+    return site_from_name(component if component == "embed" else f"{component}_{layer}")
+
+
+def _whole(value: Any) -> int | None:
+    return None if value is None or value != value else int(value)
+
+
+def settings_of_data(store: Store, circuit: StoredCircuit, asked: MeasureSettings) -> tuple[DiscoverSettings, str]:
+    """Settings that read the data to measure on, and the key of its task; positions are not yet settled.
+
+    Raises:
+        UnknownCircuitError: there is no circuit `asked.on`.
+
+    """
+    other = read_stored(store, asked.on) if asked.on else circuit
+    changed: dict[str, Any] = {"measure_thresholds": int(asked.split == "held-out"), "ablation": "auto"}
+    for name in ("model", "dictionaries", "model_id", "suite", "dtype"):
+        changed[name] = getattr(circuit.settings, name)
+    for name in ("model", "dictionaries", "device", "batch_size", "examples"):
+        if getattr(asked, name):
+            changed[name] = getattr(asked, name)
+    for name in ("n_examples", "n_held_out"):
+        if getattr(asked, name) is not None:
+            changed[name] = getattr(asked, name)
+    task = other.task
+    if asked.examples:
+        changed["held_out"] = asked.held_out
+        changed["held_out_share"] = other.settings.held_out_share or FIELDS["held_out_share"].default
+        task = asked.task or asked.examples.replace("\\", "/").rsplit("/", 1)[-1].rsplit(".", 1)[0]
+    return dataclasses.replace(other.settings, **changed), task
+
+
+def settle_level(circuit: StoredCircuit, asked: MeasureSettings, *, own: bool) -> Place:
+    """Where nodes act: what is asked for, or what the circuit and the data allow.
+
+    Raises:
+        MeasureError: the circuit's nodes have no positions, or roles, as are asked for.
+
+    """
+    if asked.level == "auto":
+        return circuit.positions if own else "sum"
+    has: Sequence[str] = _COARSER[_COARSER.index(circuit.positions) :]
+    if asked.level not in has:
+        raise MeasureError(
+            f"nodes of {circuit.name!r} have no places as level {asked.level!r} needs; choose {' or '.join(has)}"
+        )
+    level: Place = asked.level
+    return level
+
+
+def members(
+    nodes: Sequence[StoredNode], level: Place, roles: Sequence[str], widths: Mapping[Site, int]
+) -> dict[Site, Members]:
+    """Nodes of each site at a level; effects of one unit at several places of one are summed.
+
+    `roles` are those of the data, in the order of their numbers; a node of another role has no place, and is left out.
+
+    Raises:
+        MeasureError: a node is of a site or feature that the dictionaries do not have.
+
+    """
+    place_of = {role: place for place, role in enumerate(roles)}
+    pooled: dict[Site, dict[tuple[int, int], float]] = defaultdict(lambda: defaultdict(float))
+    for node in nodes:
+        unit, place = unit_and_place(node, level, place_of, widths)
+        if place is not None:
+            pooled[node.site][place, unit] += node.effect
+    found = {}
+    for site, units in pooled.items():
+        place, unit = torch.tensor(list(units)).T
+        effect = torch.tensor(list(units.values()), dtype=torch.float64)
+        found[site] = Members(unit, None if level == "sum" else place, effect)
+    return found
+
+
+def unit_and_place(
+    node: StoredNode, level: Place, place_of: Mapping[str, int], widths: Mapping[Site, int]
+) -> tuple[int, int | None]:
+    """Unit of a node and the place where it acts (0 where it acts at all); None where the data has no such role.
+
+    Raises:
+        MeasureError: the dictionaries have no such unit.
+
+    """
+    if node.site not in widths or (node.feature or 0) >= widths[node.site]:
+        raise MeasureError(f"the dictionaries have no unit {node.feature} at {node.site.name}: are they others?")
+    unit = widths[node.site] if node.feature is None else node.feature
+    return unit, {"keep": node.position, "role": place_of.get(node.role or ""), "sum": 0}[level]
+
+
+def refuse_other_template(circuit: StoredCircuit, examples: Sequence[TokenExample]) -> None:
+    """Refuse examples whose positions are not those of the circuit's nodes.
+
+    Raises:
+        DataError: they are shorter, or name another role where the circuit has one of theirs.
+
+    """
+    length = min(len(example.clean) for example in examples)
+    beyond = max((node.position or 0 for node in circuit.nodes), default=0)
+    if beyond >= length:
+        raise DataError(
+            f"{circuit.name!r} has nodes at position {beyond}, but {examples[0].example.where} has {length} tokens: "
+            "measure with level role or sum"
+        )
+    named = examples[0].example.roles
+    for node in circuit.nodes:
+        if named and node.position is not None and node.role in named and named[node.position] != node.role:
+            raise DataError(
+                f"position {node.position} is {node.role!r} in {circuit.name!r} and {named[node.position]!r} in "
+                f"{examples[0].example.where}: measure with level role or sum"
+            )

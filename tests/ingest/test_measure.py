@@ -1,0 +1,239 @@
+"""Measuring stored circuits, against a literal ablation, example by example and unit by unit."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from circuit_atlas.analysis import faithfulness_curves, faithfulness_table
+from circuit_atlas.cypher import Store, connect
+from circuit_atlas.errors import AtlasError, MeasureError
+from circuit_atlas.ingest import MeasureSettings, measure
+from circuit_atlas.ingest.batches import TokenExample, batches, resample
+from circuit_atlas.ingest.dictionary_files import Suite
+from circuit_atlas.ingest.examples import read_examples
+from circuit_atlas.ingest.preparation import Loaded
+from circuit_atlas.ingest.settings import DiscoverSettings
+from circuit_atlas.ingest.sites import Site
+from circuit_atlas.ingest.tokens import tokenise
+from tests.ingest.tiny import D_SAE
+from tests.ingest.tiny_runs import TinyRun, run_tiny, write_examples
+
+KEPT = 40
+"""Nodes that most measurements here keep."""
+
+
+@dataclass
+class Place:
+    """A store with one circuit, `tiny`, measured by discovery too, and what it was found with."""
+
+    store: Store
+    run: TinyRun
+    folder: Path
+
+    @property
+    def held(self) -> list[TokenExample]:
+        return tokenise(read_examples(self.folder / "held.jsonl"), self.run.subject.model.tokenizer)
+
+    def measure(self, **given: Any) -> list[dict[str, Any]]:
+        chosen: dict[str, Any] = {"circuit": "tiny", "random_circuits": 0} | given
+        subject = self.run.subject
+        loaded = Loaded(subject.model, Suite("random", subject.dictionaries))
+        settings = MeasureSettings(**chosen)
+        return [dict(row) for row in measure(self.store, settings, load_subject=lambda _: loaded).rows]
+
+    def threshold(self, kept: int = KEPT) -> float:
+        sizes = sorted((abs(row["effect"]) for key, row in self.run.nodes().items() if key[0].layer >= 0), reverse=True)
+        return float((sizes[kept - 1] + sizes[kept]) / 2)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    folder = tmp_path_factory.mktemp("measured")
+    (folder / "other").mkdir()
+    write_examples(folder / "held.jsonl", pairs=True, lengths=(5, 5, 5, 5, 5))
+    # The same words in another order: held-out examples that are not those attributed over.
+    lines = [json.loads(line) for line in (folder / "held.jsonl").read_text().splitlines()]
+    for line in lines:
+        for name in ("clean_prefix", "patch_prefix"):
+            line[name] = " ".join(reversed(line[name].split()))
+        line["item"] = line["clean_prefix"]
+    (folder / "held.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    run = run_tiny(
+        folder, method="atp", held_out=str(folder / "held.jsonl"), measure_thresholds=2, random_circuits=2, name="tiny"
+    )
+    with connect(f"ladybug:{folder / 'atlas.lbug'}", create=True) as store:
+        store.write([run.circuit.rows])
+        yield Place(store, run, folder)
+
+
+def literal(place: Place, kept: set[tuple[Site, int, int]], ablation: str, means: str, examples: list[Any]) -> Tensor:
+    """Metric of each example, every site rebuilt from its features one example at a time."""
+    subject = place.run.subject
+    sites = [site for site in subject.dictionaries if site.layer >= 0]
+    train = [t for e in place.run.examples for t in ((e.clean, e.patch) if means == "clean+patch" else (e.patch,))]
+    background = subject.model.activations(torch.tensor(train), sites)
+    found = []
+    for batch in batches(examples, 1):
+        assert batch.patch is not None
+        other = subject.model.activations(batch.patch, sites)
+        replace = {}
+        for site in sites:
+            sae = subject.dictionaries[site].sae
+            mean_f = sae.encode(background[site]).mean(0)
+            mean_e = (background[site] - sae.decode(sae.encode(background[site]))).mean(0)
+            here = sae.encode(other[site])[0]
+            base = {
+                "mean": (mean_f, mean_e),
+                "zero": (torch.zeros_like(mean_f), torch.zeros_like(mean_e)),
+                "patch": (here, other[site][0] - sae.decode(here)),
+            }["patch" if ablation == "resample" else ablation]
+
+            def rebuild(x: Tensor, site: Site = site, sae: Any = sae, base: Any = base) -> Any:
+                f, e = sae.encode(x)[0], (x - sae.decode(sae.encode(x)))[0]
+                for position in range(x.shape[1]):
+                    for feature in range(D_SAE):
+                        if (site, feature, position) not in kept:
+                            f[position, feature] = base[0][position, feature]
+                    if (site, D_SAE, position) not in kept:
+                        e[position] = base[1][position]
+                return (sae.decode(f) + e)[None]
+
+            replace[site] = rebuild
+        with torch.no_grad():
+            found.append(subject.metric(subject.model.run(batch.clean, replace), batch))
+    return torch.cat(found)
+
+
+def members(place: Place, threshold: float, errors: str = "default") -> set[tuple[Site, int, int]]:
+    found = {
+        (site, unit, position or 0)
+        for (site, unit, position), row in place.run.nodes().items()
+        if site.layer >= 0 and abs(row["effect"]) > threshold and (errors != "remove" or unit != D_SAE)
+    }
+    if errors == "keep":
+        found |= {(s, D_SAE, p) for s in place.run.subject.dictionaries if s.layer >= 0 for p in range(5)}
+    return found
+
+
+@pytest.mark.parametrize(
+    ("ablation", "means", "errors"),
+    [
+        ("mean", "clean+patch", "default"),
+        ("mean", "patch", "keep"),
+        ("zero", "none", "remove"),
+        ("patch", "none", "default"),
+        ("resample", "none", "default"),
+    ],
+)
+def test_each_ablation_against_the_literal_one(place: Place, ablation: str, means: str, errors: str) -> None:
+    threshold = place.threshold()
+    given = {"means_over": (means,)} if means != "none" else {}
+    (row,) = place.measure(thresholds=(threshold,), ablations=(ablation,), errors=(errors,), seed=3, **given)
+    examples = resample(place.held, 3) if ablation == "resample" else place.held
+    kept = members(place, threshold, errors)
+
+    assert row["circuit"] == pytest.approx(literal(place, kept, ablation, means, examples).tolist(), abs=1e-4)
+    empty = members(place, float("inf"), errors)
+    assert row["empty"] == pytest.approx(literal(place, empty, ablation, means, examples).tolist(), abs=1e-4)
+    everything = {
+        (s, u, p) for s in place.run.subject.dictionaries if s.layer >= 0 for u in range(D_SAE + 1) for p in range(5)
+    }
+    rest = everything - kept if errors != "keep" else (everything - kept) | empty
+    rest = {unit for unit in rest if errors != "remove" or unit[1] != D_SAE}
+    assert row["complement"] == pytest.approx(literal(place, rest, ablation, means, examples).tolist(), abs=1e-4)
+    assert (row["ablation"], row["means_over"], row["n_nodes"]) == (ablation, means, len(kept))
+
+
+def test_what_discovery_measured_is_measured_again_under_the_same_key(place: Place) -> None:
+    before = {row["id"]: row for row in place.run.rows("Measurement") if row["kind"] == "circuit"}
+    thresholds = tuple(sorted({row["node_threshold"] for row in before.values()}))
+    again = {row["id"]: row for row in place.measure(thresholds=thresholds, errors=("default", "remove"))}
+
+    assert again.keys() == before.keys()
+    for key, row in again.items():
+        assert row["circuit"] == pytest.approx(before[key]["circuit"], abs=1e-5)
+        assert row["faithfulness"] == pytest.approx(before[key]["faithfulness"], abs=1e-4)
+
+
+def test_random_circuits_stand_beside_each_point_with_its_errors(place: Place) -> None:
+    rows = place.measure(sizes=3, random_circuits=4, errors=("default", "nb_remove"))
+    for row in (row for row in rows if row["kind"] == "circuit"):
+        alike = [
+            r
+            for r in rows
+            if r["kind"] == "random" and (r["errors"], r["node_threshold"]) == (row["errors"], row["node_threshold"])
+        ]
+        assert sorted(r["seed"] for r in alike) == [0, 1, 2, 3]
+        assert {r["empty"] == row["empty"] for r in alike} == {True}
+
+
+def test_the_whole_circuit_and_the_smallest_that_is_faithful_enough(place: Place) -> None:
+    """The search ends where one node fewer is not enough, or was measured already."""
+    rows = place.measure(sizes=6, target_faithfulness=0.5, errors=("default",))
+    points = sorted((row["n_nodes"], row["faithfulness"]) for row in rows)
+    first = next(i for i, (_, faithfulness) in enumerate(points) if faithfulness >= 0.5)
+
+    assert first == 0 or points[first][0] - points[first - 1][0] == 1
+    assert len(points) > 6
+    with pytest.raises(MeasureError, match="no measured size of 'tiny' reaches faithfulness 99"):
+        place.measure(sizes=2, target_faithfulness=99.0)
+
+
+def test_other_examples_of_other_lengths_are_measured_at_every_position(place: Place) -> None:
+    path = write_examples(place.folder / "other.jsonl", pairs=True, lengths=(5, 7, 7, 5, 6, 6))
+    rows = place.measure(thresholds=(place.threshold(),), examples=str(path), split="all", errors=("default",))
+
+    assert [(row["level"], row["n_examples"]) for row in rows] == [("sum", 6)]
+    with pytest.raises(AtlasError, match="tokens"):
+        place.measure(thresholds=(0.0,), examples=str(path), level="keep")
+    table = faithfulness_table(place.store, "tiny")
+    assert set(table["task"]) == {"examples", "other"}
+    assert set(faithfulness_table(place.store, "tiny", own=True)["task"]) == {"examples"}
+
+
+def test_curves_name_the_command_where_nothing_was_measured(place: Place) -> None:
+    with pytest.raises(AtlasError, match="run `circuit-atlas measure tiny` first"):
+        faithfulness_curves(place.store, ["tiny"], ablation="never")
+
+
+BAD: Sequence[tuple[dict[str, Any], str]] = [
+    ({"circuit": "tinny"}, "tiny"),
+    ({"on": "tinny"}, "tiny"),
+    ({"thresholds": (1e9,)}, "no node of 'tiny' has an absolute effect above 1e\\+09; the largest is"),
+    ({"start_layers": (7,)}, "start layer 7 leaves no layer of 2"),
+    ({"level": "position"}, "level is 'position'; choose one of"),
+    ({"errors": ("none",)}, "errors has 'none'; choose of default"),
+    ({"examples": "a.jsonl", "on": "tiny"}, "give one of them"),
+    ({"held_out": "a.jsonl"}, "without examples"),
+    ({"examples": "/nowhere/a.jsonl"}, "there is no examples file"),
+    ({"sizes": 0}, "at least 1, or mib"),
+    ({"thresholds": (-1.0,)}, "is negative"),
+]
+
+
+@pytest.mark.parametrize(("given", "words"), BAD)
+def test_what_cannot_be_measured_is_said_in_one_line(place: Place, given: dict[str, Any], words: str) -> None:
+    with pytest.raises(AtlasError, match=words) as caught:
+        place.measure(**given)
+    assert "\n" not in str(caught.value)
+
+
+def test_other_weights_are_refused(place: Place, tmp_path: Path) -> None:
+    other = run_tiny(tmp_path, method="atp")
+    with torch.no_grad():
+        next(iter(other.subject.model.bridge.original_model.parameters())).add_(0.5)
+    loaded = Loaded(other.subject.model, Suite("random", other.subject.dictionaries))
+
+    def wrong(_: DiscoverSettings) -> Loaded:
+        return loaded
+
+    with pytest.raises(AtlasError, match="weights"):
+        measure(place.store, MeasureSettings("tiny"), load_subject=wrong)
