@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from circuit_atlas.analysis.plots.style import DASHES, GREY, MARKERS, SERIES, new_axes, styled
+from circuit_atlas.analysis.plots.style import DASHES, GREY, MARKERS, SERIES, count_on_logarithm, new_axes, styled
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,7 +45,7 @@ def draw_curves(curves: pd.DataFrame) -> Figure:
         _line(left, curve.sort_values("n_nodes"), style, errors == modes[0])
         _plain(right, curve.sort_values("n_nodes"), "completeness", style)
     for panel, name in ((left, "faithfulness"), (right, "completeness")):
-        panel.set_xscale("log")
+        count_on_logarithm(panel)
         panel.set_xlabel("nodes")
         panel.set_ylabel(name)
         panel.axhline(1.0 if name == "faithfulness" else 0.0, color=GREY, linewidth=0.8)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from circuit_atlas.analysis.plots.style import DASHES, GREY, MARKERS, SERIES, new_axes, styled
+from circuit_atlas.analysis.plots.style import DASHES, GREY, MARKERS, SERIES, count_on_logarithm, new_axes, styled
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,7 +34,7 @@ def draw_edge_curves(curves: pd.DataFrame) -> Figure:
         for value in every["faithfulness"][:1]:
             panel.axhline(value, color=colour, linewidth=0.6, alpha=0.6)
     panel.axhline(1.0, color=GREY, linewidth=0.8)
-    panel.set_xscale("log")
+    count_on_logarithm(panel)
     panel.set_xlabel("edges kept")
     panel.set_ylabel("faithfulness")
     figure.legend(loc="outside lower center", ncols=3)

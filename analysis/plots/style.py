@@ -88,6 +88,16 @@ def new_axes(columns: int = 1, rows: int = 1, *, height: float = 3.0) -> tuple[F
     return figure, list(panels.flat)
 
 
+def count_on_logarithm(panel: Axes) -> None:
+    """Give a panel a logarithmic x axis for counts, with numbers at 1, 2 and 5 of each decade."""
+    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+
+    panel.set_xscale("log")
+    panel.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    panel.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    panel.xaxis.set_minor_formatter(NullFormatter())
+
+
 def save(figure: Figure, path: Path) -> Path:
     """Write a picture in the form that the file's name asks for: PNG, SVG or PDF.
 
