@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -52,6 +52,9 @@ PAIR_COLUMNS = {
 }
 
 
+MOST_TESTED = 2_000
+"""Pairs up to which all are compared with the null unasked."""
+
 Tested = tuple[float, float, float]
 """Expected, z and p-value of one pair."""
 
@@ -65,7 +68,8 @@ class Overlap:
     Attributes:
         matrix: shares, circuits by name, rows and columns in the same order.
         pairs: a row a pair of circuits of the same model and dictionaries, those most alike first, columns as in
-            `PAIR_COLUMNS`; `attrs["without_null"]` names circuits stored without what was active on their data.
+            `PAIR_COLUMNS`; `attrs["tested"]` says whether they were compared with the null, and
+            `attrs["without_null"]` names circuits stored without what was active on their data.
 
     """
 
@@ -135,7 +139,7 @@ def overlap(
     node_threshold: float = 0.0,
     edge_threshold: float = 0.0,
     size: int | None = None,
-    null: bool = True,
+    null: bool | None = None,
     count: int = DRAWS,
     seed: int = 0,
 ) -> Overlap:
@@ -152,7 +156,9 @@ def overlap(
         node_threshold: as of `overlap_matrix`.
         edge_threshold: as of `overlap_matrix`.
         size: as of `overlap_matrix`.
-        null: whether to compare with the null, pair by pair; circuits stored without what was active have none.
+        null: whether to compare with the null, pair by pair (without a word, where there are at most `MOST_TESTED`
+            pairs: each takes some hundredths of a second, where draws are needed a second); circuits stored without
+            what was active have none.
         count: draws of the null, where it has no exact tail.
         seed: seed of the draws and of each pair's.
 
@@ -167,24 +173,31 @@ def overlap(
     heads = store.query("comparable")
     pairs = _pairs(heads)
     found, without = dict.fromkeys(pairs, UNTESTED), list[str]()
-    if null and pairs:
+    tested_all = len(pairs) <= MOST_TESTED if null is None else null
+    if tested_all and pairs:
         nodes = uses if of == "nodes" else read_all(store, heads, level, cut, of="nodes", first_token="drop")[0]
         choices, without, more = _choices(store, nodes, names)
         tested = _Tested(of, "weighted_jaccard" if "weighted" in measure else "n_shared", count, seed)
         found = tested.pairs(nodes, None if of == "nodes" else uses, choices, pairs)
         asked = (*asked, *more)
+    rows = _pair_rows(matrix, total, found)
+    about = {"compared": {"measure": measure, "of": of, "level": level, **cut.params}, "tested": tested_all}
+    table = tabulate(PAIR_COLUMNS, rows, asked, without_null=without, **about)
+    return Overlap(matrix, table, clustered(matrix.to_numpy(np.float64)))
+
+
+def _pair_rows(matrix: pd.DataFrame, total: Sums, found: Mapping[tuple[int, int], Tested]) -> list[tuple[Any, ...]]:
+    """Return the rows of `PAIR_COLUMNS`, those most alike first."""
+    names, cells = [str(name) for name in matrix.columns], matrix.to_numpy(np.float64)
     q_values = false_discovery(np.array([p for _, _, p in found.values()]))
-    cells = matrix.to_numpy(np.float64)
     rows = [
         (
-            *(matrix.columns[a], matrix.columns[b], int(total.n_shared[a, a]), int(total.n_shared[b, b])),
-            *(int(total.n_shared[a, b]), cells[a, b], *found[a, b], q),
+            *(names[a], names[b], int(total.n_shared[a, a]), int(total.n_shared[b, b])),
+            *(int(total.n_shared[a, b]), float(cells[a, b]), *tested, float(q)),
         )
-        for (a, b), q in zip(pairs, q_values, strict=True)
+        for ((a, b), tested), q in zip(found.items(), q_values, strict=True)
     ]
-    rows.sort(key=lambda row: (-np.nan_to_num(round(row[5], 12), nan=-2.0), row[0], row[1]))
-    about = {"measure": measure, "of": of, "level": level, **cut.params, "without_null": without}
-    return Overlap(matrix, tabulate(PAIR_COLUMNS, rows, asked, compared=about, without_null=without), clustered(cells))
+    return sorted(rows, key=lambda row: (-np.nan_to_num(round(row[5], 12), nan=-2.0), row[0], row[1]))
 
 
 @dataclass(frozen=True)

@@ -49,8 +49,13 @@ def tabulate(
     """
     import pandas as pd
 
-    table = pd.DataFrame(list(rows), columns=list(columns))
-    table = table.astype({name: _DTYPES.get(column.type, "object") for name, column in columns.items()})
+    values = list(zip(*rows, strict=True)) or [()] * len(columns)
+    table = pd.DataFrame(
+        {
+            name: pd.Series(list(some), dtype=_DTYPES.get(column.type, "object"))
+            for (name, column), some in zip(columns.items(), values, strict=True)
+        }
+    )
     about: dict[Hashable, Any] = {
         "query": asked[0].query,
         "params": dict(asked[0].params),

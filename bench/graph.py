@@ -93,15 +93,15 @@ def _queries(engine: str, store: Store, circuits: Sequence[CircuitRows]) -> Iter
 
 
 def _params(name: str, circuits: Sequence[CircuitRows]) -> dict[str, Any]:
-    """Values for the parameters that have no default: circuits by name, units by key."""
+    """Values for the parameters that have no default, or an empty one: circuits by name, units by key."""
     first, second = (_name(circuit) for circuit in circuits[:2])
     features = [row["id"] for row in circuits[0].nodes["Feature"]]
     unit = str(circuits[0].nodes["CircuitNode"][len(features) // 2]["id"])
     known: Mapping[str, Any] = {
         "circuit": first, "circuit_a": first, "other": second, "circuit_b": second,
-        "node": unit, "unit": unit, "feature": features[0],
+        "node": unit, "unit": unit, "feature": features[0], "from_name": first, "to_name": first,
     }  # fmt: skip
-    return {p.name: known[p.name] for p in load_library()[name].params if p.default is None and p.name in known}
+    return {p.name: known[p.name] for p in load_library()[name].params if not p.default and p.name in known}
 
 
 def _name(circuit: CircuitRows) -> str:

@@ -111,6 +111,8 @@ def read_pair(store: Store, a: str, b: str, level: str, cut: Cut, *, edges: bool
         raise QueryError(f"level is {level!r}; it must be one of {', '.join(LEVELS)}")
     names = resolve_circuit(store, a), resolve_circuit(store, b)
     heads = store.query("comparable")
+    asked = asked_for(heads)
+    heads.attrs = {}
     one, other = (heads[heads["circuit"] == name].iloc[0] for name in names)
     _require_same(one, other)
     if level != "feature":
@@ -125,7 +127,7 @@ def read_pair(store: Store, a: str, b: str, level: str, cut: Cut, *, edges: bool
     uses = node_uses(nodes, codes, cut.node_threshold)
     for place, name in enumerate(names):
         _require_some(nodes, uses, place, name, cut.node_threshold)
-    asked = (*asked_for(heads), *nodes.asked, *(each for _, some in linked for each in some))
+    asked = (*asked, *nodes.asked, *(each for _, some in linked for each in some))
     shared = edge_uses(nodes, links, codes, cut.node_threshold, cut.edge_threshold) if edges else None
     return PairUses(names, uses, shared, asked).at(cut)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import chain
+from itertools import chain, repeat
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -110,7 +110,7 @@ class Reading:
 
     """
 
-    node: pd.Series[str]
+    node: list[str]
     circuit: Ints
     code: Ints
     kind: Ints
@@ -120,29 +120,36 @@ class Reading:
 
 def read_nodes(store: Store, names: Sequence[str], codes: Codes, groups: Sequence[int]) -> Reading:
     """Read the nodes of circuits that are neighbours in the alphabet; places are those in `names`."""
-    table = store.query("node_uses", from_name=names[0], to_name=names[-1])
+    table, asked = _asked(store, "node_uses", names)
     known = table["circuit"].isin(names)
     if not known.all():  # a circuit was written between two of them meanwhile
-        table = table[known].set_axis(range(int(known.sum())))
+        table = table[known]
     circuit = np.asarray(table["circuit"].map({name: place for place, name in enumerate(names)}), np.int64)
     kind = np.asarray(table["kind"].map({"feature": FEATURE, "error": ERROR, "target": TARGET}), np.int64)
     kind = np.where((kind == FEATURE) & table["is_first_token"].to_numpy(bool), FIRST_TOKEN, kind)
     code = codes.encode(table, np.asarray(groups, np.int64)[circuit])
-    return Reading(table["node"], circuit, code, kind, table["effect"].to_numpy(np.float64), asked_for(table))
+    return Reading(table["node"].tolist(), circuit, code, kind, table["effect"].to_numpy(np.float64), asked)
 
 
 def read_edges(store: Store, names: Sequence[str], nodes: Reading) -> tuple[Edges, tuple[Asked, ...]]:
     """Read the edges between these nodes."""
-    import pandas as pd
-
-    table = store.query("edge_uses", from_name=names[0], to_name=names[-1])
-    place = pd.Index(nodes.node)
-    count = table["targets"].map(len).to_numpy(np.int64)
-    source = np.repeat(place.get_indexer(pd.Index(table["source"])), count)
-    target = place.get_indexer(pd.Index(list(chain.from_iterable(table["targets"])), dtype=nodes.node.dtype))
-    weight = np.fromiter(chain.from_iterable(table["weights"]), np.float64, int(count.sum()))
+    table, asked = _asked(store, "edge_uses", names)
+    place = dict(zip(nodes.node, range(len(nodes.node)), strict=True)).get
+    targets = table["targets"].tolist()
+    count = np.fromiter(map(len, targets), np.int64, len(targets))
+    total = int(count.sum())
+    source = np.repeat(np.array([place(key, -1) for key in table["source"]], np.int64), count)
+    target = np.fromiter(map(place, chain.from_iterable(targets), repeat(-1)), np.int64, total)
+    weight = np.fromiter(chain.from_iterable(table["weights"].tolist()), np.float64, total)
     known = (source >= 0) & (target >= 0)
-    return (source[known], target[known], weight[known]), asked_for(table)
+    return (source[known], target[known], weight[known]), asked
+
+
+def _asked(store: Store, query: str, names: Sequence[str]) -> tuple[pd.DataFrame, tuple[Asked, ...]]:
+    table = store.query(query, from_name=names[0], to_name=names[-1])
+    asked = asked_for(table)
+    table.attrs = {}  # every column taken out of a table would take a copy of them along
+    return table, asked
 
 
 def node_uses(nodes: Reading, codes: Codes, threshold: float, first_token: str = "apart") -> Uses:
@@ -197,10 +204,8 @@ def edge_uses(
 
 def together(one: Reading, other: Reading, edges: Sequence[Edges]) -> tuple[Reading, Edges]:
     """Put the nodes and edges of two circuits into one reading, as circuits 0 and 1."""
-    import pandas as pd
-
     nodes = Reading(
-        node=pd.concat([one.node, other.node], ignore_index=True),
+        node=[*one.node, *other.node],
         circuit=np.concatenate([one.circuit, other.circuit + 1]),
         code=np.concatenate([one.code, other.code]),
         kind=np.concatenate([one.kind, other.kind]),

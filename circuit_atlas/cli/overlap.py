@@ -16,7 +16,6 @@ from circuit_atlas.cli.overlap_options import (
     Level,
     LevelOption,
     NodeThresholdOption,
-    NullOption,
     SeedOption,
 )
 from circuit_atlas.cli.shown import NotedStore, ShowCypherOption, say_cypher
@@ -60,6 +59,14 @@ SizeOption = Annotated[
         "--size", min=1, help="Of each circuit so many features (or edges) only, the strongest; all where fewer."
     ),
 ]
+NullOfAllOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--null/--no-null",
+        help="Compare with what chance alone would make circuits share; without a word, where there are at most 2,000 "
+        "pairs.",
+    ),
+]
 LimitOption = Annotated[int, typer.Option("--limit", min=1, help="How many pairs the table shows.")]
 MatrixOption = Annotated[
     bool, typer.Option("--matrix", help="Write the matrix, a row a circuit, in place of a row a pair.")
@@ -80,7 +87,7 @@ def overlap(
     node_threshold: NodeThresholdOption = 0.0,
     edge_threshold: EdgeThresholdOption = 0.0,
     size: SizeOption = None,
-    null: NullOption = True,
+    null: NullOfAllOption = None,
     draws: DrawsOption = 2000,
     seed: SeedOption = 0,
     limit: LimitOption = 15,
@@ -113,7 +120,7 @@ def overlap(
 
         typer.echo(f"drew {draw_overlap(found, draw)}", err=True)
     if chosen is Format.TABLE and output is None:
-        _print(found, limit, null=null, matrix=matrix)
+        _print(found, limit, matrix=matrix, asked=null)
     else:
         table = _as_table(found) if matrix else found.pairs
         emit([str(name) for name in table.columns], records(table), chosen, output)
@@ -121,7 +128,7 @@ def overlap(
         say_cypher(noted)
 
 
-def _print(found: Overlap, limit: int, *, null: bool, matrix: bool) -> None:
+def _print(found: Overlap, limit: int, *, matrix: bool, asked: bool | None) -> None:
     if matrix or len(found.order) <= MOST:
         _print_matrix(found)
         typer.echo()
@@ -129,8 +136,11 @@ def _print(found: Overlap, limit: int, *, null: bool, matrix: bool) -> None:
         typer.echo("no two circuits are of the same model and dictionaries")
         return
     typer.echo(f"pairs: {len(found.pairs)}" + (f", the {limit} most alike" if len(found.pairs) > limit else ""))
+    null = found.pairs.attrs["tested"]
     tested = ("expected", "z", "p_value", "q_value") if null else ()
     print_frame(found.pairs.head(limit), ("circuit_a", "circuit_b", "n_a", "n_b", "n_shared", "value", *tested))
+    if not null and asked is None:
+        typer.echo("so many pairs are compared with chance only where it is asked for: --null")
     if without := found.pairs.attrs["without_null"]:
         typer.echo(
             f"no null for {', '.join(without[:5])}{', …' if len(without) > 5 else ''}: stored without what was active "

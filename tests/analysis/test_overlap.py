@@ -172,7 +172,10 @@ def test_pairs_and_clustering(stores: Mapping[str, Store], tmp_path: Path) -> No
         assert drawn.startswith(start)
         assert drawn == draw_overlap(found, tmp_path / f"again{suffix}").read_bytes()
     assert b"he/subject" in drawn
-    assert "without the null" not in str(overlap(stores["ladybug"], null=False).pairs.attrs)
+    assert found.pairs.attrs["tested"]
+    untested = overlap(stores["ladybug"], null=False).pairs
+    assert not untested.attrs["tested"]
+    assert untested["p_value"].isna().all()
 
 
 @pytest.fixture(scope="module")
