@@ -32,6 +32,7 @@ BY = ("all", "drawn", "kind", "component", "layer", "sites", "decile")
 DECILES = 10
 
 POINTS = {
+    "circuit": Column("string", "", "name of the circuit"),
     "name": Column("string", "", "the node, or the edge as upstream → downstream, for people"),
     "node": Column("string", "", "key of the circuit node; of an edge, of its downstream end"),
     "source": Column("string", "", "key of an edge's upstream end; of a node, empty"),
@@ -48,6 +49,7 @@ POINTS = {
     "same_sign": Column("boolean", "", "whether both have the same sign"),
 }
 COLUMNS = {
+    "circuit": Column("string", "", "name of the circuit"),
     "group": Column("string", "", "what the points have in common"),
     "n": Column("integer", "", "points: nodes or edges"),
     "slope": Column("float", "", "of exact on approximate, through the origin"),
@@ -94,7 +96,7 @@ def exactness(
 def by_group(points: pd.DataFrame, by: str, *, resamples: int = 2000, seed: int = 0) -> pd.DataFrame:
     """Group points that were fetched already; columns as in `COLUMNS`."""
     groups = [("all", points)] if by == "all" else list(points.groupby(by, sort=True))
-    rows = [(str(name), *_figures(some, resamples, seed)) for name, some in groups]
+    rows = [(points.attrs["circuit"], str(name), *_figures(some, resamples, seed)) for name, some in groups]
     asked = [Asked(one["query"], one["params"]) for one in points.attrs["queries"]]
     return tabulate(COLUMNS, rows, asked, by=by, **{key: points.attrs[key] for key in ("of", "circuit", "note")})
 
@@ -140,20 +142,21 @@ def measured_points(store: Store, circuit: str, of: str = "edges") -> pd.DataFra
         raise QueryError(f"{what}: discover it again with {options}")
     first = int(settings.get("exact_examples", 0))
     alike = _Averaged(first if 0 < first < int(said["n_examples"]) else 0)
-    points = [(_node(row, alike) if of == "nodes" else _edge(row, alike)) for row in rows_of(found)]
-    decile = _deciles(np.array([abs(point.approximate) for point in points]))
+    every = [(_node(row, alike) if of == "nodes" else _edge(row, alike)) for row in rows_of(found)]
     strongest = int(settings.get("exact_nodes" if of == "nodes" else "exact_edges", 0))
+    drawn = ["strongest" if place < strongest else "sample" for place in range(len(every))]
+    # What changes in none of the first examples is 0 on both sides, and says nothing.
+    points = [(how, point) for how, point in zip(drawn, every, strict=True) if point.approximate or point.exact]
+    if not points:
+        raise QueryError(f"what was measured of circuit {said['name']!r} changes in none of the first {first} examples")
+    decile = _deciles(np.array([abs(point.approximate) for _, point in points]))
     rows = [
-        (
-            *point.where,
-            "strongest" if place < strongest else "sample",
-            int(decile[place]),
-            *_compared(point.approximate, point.exact),
-        )
-        for place, point in enumerate(points)
+        (str(said["name"]), *point.where, how, int(tenth), *_compared(point.approximate, point.exact))
+        for (how, point), tenth in zip(points, decile, strict=True)
     ]
-    about_points = {"of": of, "circuit": str(said["name"]), "note": alike.note}
-    return tabulate(POINTS, rows, asked_for(found, about), **about_points)
+    silent = len(every) - len(points)
+    note = alike.note + (f"; {silent} {of} that change in none of them are left out" if silent else "")
+    return tabulate(POINTS, rows, asked_for(found, about), of=of, circuit=str(said["name"]), note=note)
 
 
 class _Point(NamedTuple):

@@ -21,9 +21,15 @@ if TYPE_CHECKING:
 
 
 @styled
-def draw_exactness(points: pd.DataFrame) -> Figure:
-    """Draw the points of `analysis.exactness.measured_points`, coloured by the kind of their ends."""
-    figure, (linear, sizes) = new_axes(2, height=3.2)
+def draw_exactness(*circuits: pd.DataFrame) -> Figure:
+    """Draw the points of `analysis.exactness.measured_points`, a row a circuit, coloured by the kind of their ends."""
+    figure, panels = new_axes(2, len(circuits), height=3.2)
+    for points, linear, sizes in zip(circuits, panels[::2], panels[1::2], strict=True):
+        _draw(points, linear, sizes)
+    return figure
+
+
+def _draw(points: pd.DataFrame, linear: Axes, sizes: Axes) -> None:
     for place, (kind, some) in enumerate(points.groupby("kind", sort=True)):
         colour, marker = SERIES[place % len(SERIES)], MARKERS[place % len(MARKERS)]
         look: dict[str, Any] = {"s": 12, "marker": marker, "linewidths": 0.7, "edgecolors": colour}
@@ -36,7 +42,6 @@ def draw_exactness(points: pd.DataFrame) -> Figure:
     linear.set(xlabel="approximate (units of the metric)", ylabel="exact (units of the metric)", title=_title(points))
     sizes.axline((1.0, 1.0), (10.0, 10.0), color=GREY, linewidth=0.8, zorder=0)
     linear.legend(loc="best", fontsize=7)
-    return figure
 
 
 def _by_sign(points: pd.DataFrame) -> Iterator[tuple[bool, pd.DataFrame]]:
@@ -53,4 +58,4 @@ def _identity(axes: Axes, points: pd.DataFrame) -> None:
 
 def _title(points: pd.DataFrame) -> str:
     (row,) = by_group(points, "all", resamples=1).to_dict("records")
-    return f"{len(points)} {points.attrs['of']}: Spearman {row['spearman']:.2f}, slope {row['slope']:.2f}"
+    return f"{row['circuit']}: Spearman {row['spearman']:.2f}, slope {row['slope']:.2f}"

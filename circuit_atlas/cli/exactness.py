@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from circuit_atlas.cli.options import (
-    CircuitArgument,
     DatabaseOption,
     FormatOption,
     OutputOption,
@@ -45,6 +45,9 @@ class By(StrEnum):
     WORST = "worst"
 
 
+CircuitsArgument = Annotated[
+    list[str], typer.Argument(metavar="CIRCUIT...", help="Names of circuits, their tasks, or unique starts of names.")
+]
 OfOption = Annotated[Of, typer.Option("--of", help="Effects of nodes, or weights of edges.")]
 ByOption = Annotated[
     By | None,
@@ -71,7 +74,7 @@ _NAMED = ("name", "approximate", "exact", "difference", "relative_error")
 
 
 def exactness(
-    circuit: CircuitArgument,
+    circuits: CircuitsArgument,
     of: OfOption = Of.EDGES,
     by: ByOption = None,
     limit: LimitOption = 10,
@@ -99,14 +102,16 @@ def exactness(
         raise QueryError("a table in a file or for a program needs one --by, such as all")
     with read_store(store, database) as place:
         noted = NotedStore(place)
-        points = ask.measured_points(noted, circuit, of.value)
+        found = [ask.measured_points(noted, circuit, of.value) for circuit in circuits]
     if by is None:
-        _overview(points, limit, resamples, seed)
+        for points in found:
+            _overview(points, limit, resamples, seed)
     else:
-        table = ask.worst(points, limit) if by is By.WORST else _table(points, by, resamples, seed)
-        emit([str(name) for name in table.columns], records(table), chosen, output)
+        tables = [ask.worst(one, limit) if by is By.WORST else _table(one, by, resamples, seed) for one in found]
+        rows = [row for table in tables for row in records(table)]
+        emit([str(name) for name in tables[0].columns], rows, chosen, output)
     if draw is not None:
-        _draw(points, draw)
+        _draw(found, draw)
     if show_cypher:
         say_cypher(noted)
 
@@ -120,19 +125,19 @@ def _table(points: pd.DataFrame, by: By, resamples: int, seed: int) -> pd.DataFr
 def _overview(points: pd.DataFrame, limit: int, resamples: int, seed: int) -> None:
     from circuit_atlas.analysis.exactness import worst
 
-    typer.echo(f"{points.attrs['circuit']}: {len(points)} {points.attrs['of']} measured by intervention")
+    typer.echo(f"\n{points.attrs['circuit']}: {len(points)} {points.attrs['of']} measured by intervention")
     if points.attrs["note"]:
         typer.echo(points.attrs["note"])
     for by, title in OVERVIEW.items():
         typer.echo(f"\n{title}")
-        print_frame(_table(points, by, resamples, seed))
+        print_frame(_table(points, by, resamples, seed).drop(columns="circuit"))
     typer.echo("\nthe largest differences")
     print_frame(worst(points, limit), _NAMED)
 
 
-def _draw(points: pd.DataFrame, path: Path) -> None:
+def _draw(circuits: Sequence[pd.DataFrame], path: Path) -> None:
     from circuit_atlas.analysis.plots import save
     from circuit_atlas.analysis.plots.exactness import draw_exactness
 
-    save(draw_exactness(points), path)
+    save(draw_exactness(*circuits), path)
     typer.echo(f"drawn in {path}", err=True)

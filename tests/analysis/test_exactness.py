@@ -226,6 +226,23 @@ def test_both_are_means_over_the_same_examples(tmp_path: Path) -> None:
         assert "approximate ones over all" in points.attrs["note"]
 
 
+def test_what_changes_in_none_of_the_first_examples_is_left_out(tmp_path: Path) -> None:
+    rows = measured(exact_examples=1, exact_edges=3)
+    pair = Pair("EDGE", "CircuitNode", "CircuitNode")
+    silent = [
+        {**e, "weights": [0.0, 2.0], "exact_weight": 0.0} if e["weight"] == 1.0 else e for e in rows.relationships[pair]
+    ]
+    with connect(str(tmp_path / "a.lbug")) as store:
+        store.write([dataclasses.replace(rows, relationships={**rows.relationships, pair: silent})])
+        points = measured_points(store, "measured")
+        none = [{**edge, "weights": [0.0, 2.0], "exact_weight": 0.0} for edge in silent]
+        store.write([dataclasses.replace(rows, relationships={**rows.relationships, pair: none})])
+        with pytest.raises(QueryError, match="changes in none of the first 1 examples"):
+            measured_points(store, "measured")
+    assert points["drawn"].tolist() == ["strongest"] * 2 + ["sample"] * 3
+    assert points.attrs["note"].endswith("first 1 examples; 1 edges that change in none of them are left out")
+
+
 @pytest.mark.slow
 def test_both_engines_give_the_same_tables(stores: Mapping[str, Store]) -> None:
     for name in ("measured", "he/subject"):
@@ -291,5 +308,5 @@ def test_a_scatter_is_drawn_the_same_twice(tmp_path: Path, stores: Mapping[str, 
     points = measured_points(stores["ladybug"], "measured")
     one, other = (save(draw_exactness(points), tmp_path / name).read_bytes() for name in ("a.svg", "b.svg"))
     assert one == other
-    for words in (b"feature \xe2\x86\x92 target (1)", b"6 edges: Spearman 0.83, slope 0.98", b"units of the metric"):
+    for words in (b"feature \xe2\x86\x92 target (1)", b"measured: Spearman 0.83, slope 0.98", b"units of the metric"):
         assert words in one

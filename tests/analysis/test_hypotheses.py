@@ -166,6 +166,7 @@ def test_benjamini_hochberg_by_hand() -> None:
     assert benjamini_hochberg([]) == []
 
 
+@pytest.mark.slow
 def test_rates_on_planted_circuits(tmp_path: Path) -> None:
     """Of circuits at the very edge of the margin one in twenty is called equivalent; of circuits within, nearly all."""
     random = np.random.default_rng(5)
@@ -182,6 +183,29 @@ def test_rates_on_planted_circuits(tmp_path: Path) -> None:
         ps = [float(equivalence(place, f"c{number:03}")["p_value"].iloc[0]) for number in range(300)]
     assert 0.015 < np.mean([p <= 0.05 for p in ps[1::2]]) < 0.10
     assert np.mean([p <= 0.05 for p in ps[::2]]) > 0.95
+
+
+@pytest.mark.slow
+def test_false_discoveries_on_planted_units(tmp_path: Path) -> None:
+    """Of units called needed, few are not: 5 of 25 units of each circuit hurt, by two standard deviations."""
+    random = np.random.default_rng(9)
+    circuits = []
+    for number in range(60):
+        noise = {f"mlp_0/feature/{unit}/4": random.normal(0.0, 0.5, 20) for unit in range(25)}
+        kept = random.normal(4.0, 1.0, 20)
+        lists = {"full": (kept + 0.5).tolist(), "empty": [0.0] * 20, "circuit": kept.tolist(), "complement": None}
+        removals = {unit: (kept + off - (place < 5)).tolist() for place, (unit, off) in enumerate(noise.items())}
+        circuits.append(made(f"c{number:02}", lists, removals))
+    with connect(str(tmp_path / "planted.lbug")) as place:
+        place.write(circuits, one_transaction=True)
+        tables = [minimality(place, f"c{number:02}") for number in range(60)]
+    real = {f"mlp_0/feature/{unit}/4" for unit in range(5)}
+    called = [set(table.loc[table["needed"], "removed"]) for table in tables]
+    assert np.mean([len(some - real) / max(1, len(some)) for some in called]) < 0.07
+    assert np.mean([len(some & real) / 5 for some in called]) > 0.99
+    # Without adjusting, one in twenty of the others would be called too.
+    bare = [(table.loc[~table["removed"].isin(real), "p_value"] <= 0.05).mean() for table in tables]
+    assert 0.03 < np.mean(bare) < 0.07
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from tests.cli.conftest import Command
 def test_the_chief_tables(atlas_here: Command, store: str) -> None:
     done = atlas_here("exactness", "he/subject", "--store", store)
     assert (done.code, done.err) == (0, "")
-    assert done.out.startswith("he/subject: 5 edges measured by intervention\n")
+    assert done.out.startswith("\nhe/subject: 5 edges measured by intervention\n")
     for words in ("a sample of the others", "by kind of the ends", "by decile", "the largest differences"):
         assert words in done.out
 
@@ -43,10 +43,12 @@ def test_each_table_as_json(by: By, atlas_here: Command, store: str) -> None:
 def test_picture_and_queries(atlas_here: Command, store: str, tmp_path: Path) -> None:
     picture = tmp_path / "scatter.svg"
     done = atlas_here(
-        "exactness", "he/subject", "--by", "all", "--draw", str(picture), "--show-cypher", "--store", store
+        "exactness", "he/subject", "he/object", "--by", "all", "--draw", str(picture), "--show-cypher", "--store", store
     )
     assert done.code == 0
     assert picture.read_text().startswith("<?xml")
+    assert all(f"{name}: Spearman" in picture.read_text() for name in ("he/subject", "he/object"))
+    assert [line.split()[0] for line in done.out.splitlines()] == ["circuit", "he/subject", "he/object"]
     assert "circuit-atlas query measured_edges -p circuit=he/subject" in done.err
     assert "circuit-atlas query example_items -p circuit=he/subject" in done.err
 

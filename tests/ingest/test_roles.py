@@ -11,7 +11,7 @@ import pytest
 
 from circuit_atlas.cypher import connect
 from circuit_atlas.errors import DataError
-from circuit_atlas.ingest import DiscoveredCircuit, DiscoverSettings, discover
+from circuit_atlas.ingest import DiscoveredCircuit, DiscoverSettings, MeasureSettings, discover, measure_removals
 from circuit_atlas.ingest.dictionary_files import Suite
 from circuit_atlas.ingest.preparation import Loaded
 from tests.ingest.tiny import make_subject
@@ -136,12 +136,16 @@ def test_measured_with_its_nodes_by_role_and_kept_in_a_store(tmp_path: Path) -> 
             random_circuits=2, node_floor=0.0, edge_floor=0.0, name="by role", store=store
         )  # fmt: skip
         nodes = store.query("nodes", circuit="by role")
+        left_out = measure_removals(store, MeasureSettings("by role"), load_subject=lambda _: loaded).rows[1:]
         assert store.check() == []
     roles = set(nodes["role"].dropna())
     assert roles == {"start", "noun", "of", "verb"}
     assert nodes["position"].isna().all()
     assert set(nodes[nodes["is_first_token"]]["role"]) == {"start"}
     assert circuit.rows.nodes["Measurement"]
+    keys = {f"{circuit.rows.circuit_id}/{row['removed']}" for row in left_out}
+    assert len(keys) == len(left_out) > 10
+    assert keys <= set(nodes["id"])
 
 
 def test_roles_are_demanded_of_every_example(tmp_path: Path) -> None:
