@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from circuit_atlas.analysis.graph import Floats, Ints, readable
+from circuit_atlas.analysis.ranks import rank_correlation
 from circuit_atlas.analysis.resampling import median_interval, require_resamples, share_interval
 from circuit_atlas.analysis.result import METRIC, Asked, Column, asked_for, rows_of, tabulate
 from circuit_atlas.analysis.structure.sites import site_name
@@ -259,15 +260,3 @@ def _line(x: Floats, y: Floats) -> tuple[float, float]:
         return math.nan, math.nan
     slope = float(spread @ y / (spread @ spread))
     return slope, float(y.mean() - slope * x.mean())
-
-
-def rank_correlation(x: Floats, y: Floats) -> float:
-    """Spearman's rank correlation, ties at their mean rank; NaN for fewer than three points or a constant."""
-    import pandas as pd
-
-    if len(x) < 3:
-        return math.nan
-    first, second = (pd.Series(values).rank().to_numpy(np.float64) for values in (x, y))
-    first, second = first - first.mean(), second - second.mean()
-    size = math.sqrt((first @ first) * (second @ second))
-    return float(first @ second / size) if size else math.nan

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from circuit_atlas.analysis.graph import Floats
+from circuit_atlas.analysis.ranks import false_discovery
 from circuit_atlas.analysis.result import METRIC, Column, asked_for, rows_of, tabulate
 from circuit_atlas.errors import QueryError
 
@@ -71,30 +72,6 @@ MINIMALITY = {
     **_TESTED,
     "needed": Column("boolean", "", "whether q is at most alpha: leaving it out hurts"),
 }
-
-
-def benjamini_hochberg(p_values: Sequence[float], *, any_dependence: bool = False) -> list[float]:
-    """Adjust p-values to false discovery rates (Benjamini and Hochberg 1995); NaN stays out and NaN.
-
-    Args:
-        p_values: p-values of tests that are independent or positively dependent.
-        any_dependence: hold under any dependence (Benjamini and Yekutieli 2001), at a price of about log n.
-
-    Raises:
-        QueryError: one is below 0 or above 1.
-
-    """
-    p = np.asarray(p_values, np.float64)
-    known = np.flatnonzero(~np.isnan(p))
-    if ((p[known] < 0.0) | (p[known] > 1.0)).any():
-        raise QueryError("a p-value is below 0 or above 1")
-    order = known[np.argsort(p[known], kind="stable")]
-    n = len(order)
-    price = float((1.0 / np.arange(1, n + 1)).sum()) if any_dependence else 1.0
-    raised = p[order] * n * price / np.arange(1, n + 1)
-    adjusted = np.full(len(p), np.nan)
-    adjusted[order] = np.minimum(1.0, np.minimum.accumulate(raised[::-1])[::-1])
-    return [float(q) for q in adjusted]
 
 
 def equivalence(
@@ -298,6 +275,6 @@ def _adjusted(
     **how: Any,
 ) -> pd.DataFrame:
     """Add q-values and verdicts behind the p-values, which stand last."""
-    adjusted = benjamini_hochberg([row[-1] for row in rows])
+    adjusted = false_discovery([row[-1] for row in rows])
     whole = [(*row, q, bool(q <= alpha)) for row, q in zip(rows, adjusted, strict=True)]
     return tabulate(columns, whole, asked_for(*tables), alpha=alpha, **how)

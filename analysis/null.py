@@ -205,21 +205,6 @@ def shared_features(one: Choice, other: Choice) -> Counted:
     return count_shared(int(matching.chosen.all(axis=0).sum()), matching.distribution())
 
 
-def false_discovery(p_values: Floats) -> Floats:
-    """Return q-values by Benjamini and Hochberg (1995): the least false discovery rate that would take each in.
-
-    Args:
-        p_values: shape [tests]; NaN where there is none, which stays NaN and is not counted.
-
-    """
-    known = np.flatnonzero(~np.isnan(p_values))
-    order = known[np.argsort(p_values[known], kind="stable")]
-    scaled = p_values[order] * len(order) / np.arange(1, len(order) + 1)
-    found = np.full(len(p_values), np.nan)
-    found[order] = np.minimum(1.0, np.minimum.accumulate(scaled[::-1])[::-1])
-    return found
-
-
 def _exact(matching: Matching) -> Chances:
     counted = count_shared(int(matching.chosen.all(axis=0).sum()), matching.distribution())
     return Chances("nodes", "n_shared", counted.observed, counted.expected, counted.spread, counted.p_value, "exact")

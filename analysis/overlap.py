@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from circuit_atlas.analysis.graph import Floats
-from circuit_atlas.analysis.null import DRAWS, chances, false_discovery, features_of, require_count
+from circuit_atlas.analysis.null import DRAWS, chances, features_of, require_count
+from circuit_atlas.analysis.ranks import false_discovery
 from circuit_atlas.analysis.result import Asked, Column, tabulate
 from circuit_atlas.analysis.sharing.candidates import fetch_candidates
 from circuit_atlas.analysis.sharing.many import clustered, read_all

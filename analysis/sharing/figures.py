@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from circuit_atlas.analysis.graph import Floats
+from circuit_atlas.analysis.ranks import rank_correlation
 from circuit_atlas.analysis.result import METRIC, Column
 
 FIGURES = {
@@ -58,25 +59,8 @@ def figures(a: Floats, b: Floats) -> list[int | float]:
         ),
         *(weight_a, weight_b, shared_a, shared_b, _over(smaller, float(np.maximum(size_a, size_b).sum()))),
         *(_over(shared_a, weight_a), _over(shared_b, weight_b), _over(n_same, n_shared)),
-        spearman(size_a[both], size_b[both]),
+        rank_correlation(size_a[both], size_b[both]),
     ]
-
-
-def spearman(one: Floats, other: Floats) -> float:
-    """Return Spearman's rank correlation, ties sharing their mean rank; NaN of fewer than three or of equal values."""
-    if len(one) < 3:
-        return float("nan")
-    x, y = (_centred_ranks(values) for values in (one, other))
-    length = float(np.sqrt((x @ x) * (y @ y)))
-    return float(x @ y) / length if length > 0.0 else float("nan")
-
-
-def _centred_ranks(values: Floats) -> Floats:
-    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    ends = np.cumsum(counts)
-    ranks: Floats = (ends - (counts - 1) / 2.0)[inverse]
-    centred: Floats = ranks - ranks.mean()
-    return centred
 
 
 def _over(part: float, whole: float) -> float:

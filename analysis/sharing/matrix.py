@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from circuit_atlas.analysis.graph import Floats, Ints
-from circuit_atlas.analysis.sharing.figures import spearman
+from circuit_atlas.analysis.ranks import rank_correlation
 from circuit_atlas.analysis.sharing.uses import Uses
 
 HUB = 32
@@ -76,7 +76,7 @@ def rank_correlations(uses: Uses, n: int) -> Floats:
     for a in range(n):
         for b in range(a + 1, n):
             _, in_a, in_b = np.intersect1d(items[a], items[b], assume_unique=True, return_indices=True)
-            found[a, b] = found[b, a] = spearman(sizes[a][in_a], sizes[b][in_b])
+            found[a, b] = found[b, a] = rank_correlation(sizes[a][in_a], sizes[b][in_b])
     return found
 
 

@@ -13,9 +13,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from circuit_atlas.analysis.exactness import BY, exactness, measured_points, rank_correlation, worst
+from circuit_atlas.analysis.exactness import BY, exactness, measured_points, worst
 from circuit_atlas.analysis.plots import save
 from circuit_atlas.analysis.plots.exactness import draw_exactness
+from circuit_atlas.analysis.ranks import rank_correlation
 from circuit_atlas.analysis.resampling import example_weights, median_interval, share_interval
 from circuit_atlas.cypher import CircuitRows, Pair, Store, connect
 from circuit_atlas.errors import QueryError, UnknownCircuitError

@@ -13,7 +13,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from circuit_atlas.analysis.hypotheses import benjamini_hochberg, equivalence, independence, minimality
+from circuit_atlas.analysis import false_discovery
+from circuit_atlas.analysis.hypotheses import equivalence, independence, minimality
 from circuit_atlas.cypher import CircuitRows, Store, connect
 from circuit_atlas.errors import QueryError, UnknownCircuitError
 from tests.graphs import SVA, SVA_EDGES, circuit, small_circuits
@@ -139,7 +140,7 @@ def test_several_circuits_are_adjusted_together(store: Store) -> None:
     together = independence(store, ["four", "paired", "downwards"])
     alone = [float(independence(store, name)["p_value"].iloc[0]) for name in ("four", "paired", "downwards")]
     assert together["p_value"].tolist() == pytest.approx(alone)
-    assert together["q_value"].tolist() == pytest.approx(benjamini_hochberg(alone))
+    assert together["q_value"].tolist() == pytest.approx(false_discovery(alone))
 
 
 @pytest.mark.slow
@@ -154,16 +155,16 @@ def test_benjamini_hochberg_by_hand() -> None:
     # The fifteen p-values of the paper's own example (Benjamini and Hochberg 1995, section 3.2): four at 5 %.
     p = [0.0001, 0.0004, 0.0019, 0.0095, 0.0201, 0.0278, 0.0298, 0.0344, 0.0459]
     p += [0.3240, 0.4262, 0.5719, 0.6528, 0.7590, 1.0]
-    q = benjamini_hochberg(p)
+    q = false_discovery(p)
     assert sum(one <= 0.05 for one in q) == 4
     assert q[3] == pytest.approx(0.0095 * 15 / 4)
     assert q[6] == pytest.approx(min(0.0298 * 15 / 7, 0.0344 * 15 / 8))
     assert q == pytest.approx(stats.false_discovery_control(p))
-    assert benjamini_hochberg(p, any_dependence=True) == pytest.approx(stats.false_discovery_control(p, method="by"))
-    mixed = benjamini_hochberg([0.5, math.nan, 0.01])
+    assert false_discovery(p, any_dependence=True) == pytest.approx(stats.false_discovery_control(p, method="by"))
+    mixed = false_discovery([0.5, math.nan, 0.01])
     assert [mixed[0], mixed[2]] == pytest.approx([0.5, 0.02])
     assert math.isnan(mixed[1])
-    assert benjamini_hochberg([]) == []
+    assert len(false_discovery([])) == 0
 
 
 @pytest.mark.slow
@@ -230,7 +231,7 @@ def test_an_unknown_circuit_and_a_wrong_p_value(stores: Mapping[str, Store]) -> 
     with pytest.raises(UnknownCircuitError, match="did you mean 'four'"):
         equivalence(stores["ladybug"], "fuor")
     with pytest.raises(QueryError, match="below 0 or above 1"):
-        benjamini_hochberg([0.5, 1.5])
+        false_discovery([0.5, 1.5])
 
 
 def test_one_item_cannot_be_tested(tmp_path: Path) -> None:

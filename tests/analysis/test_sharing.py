@@ -11,10 +11,11 @@ from scipy.stats import false_discovery_control, hypergeom, spearmanr
 from bench.planted import plant
 from circuit_atlas.analysis import false_discovery
 from circuit_atlas.analysis.null import chances, features_of
+from circuit_atlas.analysis.ranks import rank_correlation
 from circuit_atlas.analysis.sharing.candidates import Active
 from circuit_atlas.analysis.sharing.codes import Codes, anywhere, encode_features, feature_of, site_of
 from circuit_atlas.analysis.sharing.exact import count_shared, shared_distribution
-from circuit_atlas.analysis.sharing.figures import FIGURES, figures, spearman
+from circuit_atlas.analysis.sharing.figures import FIGURES, figures
 from circuit_atlas.analysis.sharing.many import clustered
 from circuit_atlas.analysis.sharing.matching import Matching, choice, match
 from circuit_atlas.analysis.sharing.matrix import HUB, rank_correlations, sums
@@ -49,8 +50,8 @@ def test_spearman_is_scipys_with_ties() -> None:
     random = np.random.default_rng(0)
     for _ in range(20):
         one, other = random.integers(0, 6, (2, 15)).astype(float)
-        assert spearman(one, other) == pytest.approx(spearmanr(one, other).statistic)
-    assert np.isnan(spearman(np.ones(5), np.arange(5.0)))
+        assert rank_correlation(one, other) == pytest.approx(spearmanr(one, other).statistic)
+    assert np.isnan(rank_correlation(np.ones(5), np.arange(5.0)))
 
 
 def test_with_equal_odds_the_tail_is_hypergeometric_stratum_by_stratum() -> None:
