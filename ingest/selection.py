@@ -128,8 +128,7 @@ def _gather(rows: UnitEffects, keys: Tensor, width: int, shape: Shape, *, keep: 
     activation = torch.zeros(shape.examples, len(keys))
     activation.index_put_(at, rows.clean.float().cpu()[inside], accumulate=True)
     moments = ItemMoments()
-    order = shape.items.argsort(stable=True)
-    moments.add(effects[order], shape.items[order])
+    moments.add(effects, shape.items)
     units = Units(keys % width, keys // width if keep else None)
     return SiteNodes(units, effects, moments.mean(), moments.standard_error(), activation.mean(0))
 
