@@ -7,21 +7,28 @@ from circuit_atlas.analysis.curves import faithfulness_curves, sensitivity, summ
 from circuit_atlas.analysis.edge_curves import edge_curve
 from circuit_atlas.analysis.experiment import sharing_table
 from circuit_atlas.analysis.faithfulness import faithfulness_table
-from circuit_atlas.analysis.overlap import overlap_matrix
+from circuit_atlas.analysis.null import false_discovery, sharing_null
+from circuit_atlas.analysis.overlap import Overlap, overlap, overlap_matrix
 from circuit_atlas.analysis.paths import strongest_paths
+from circuit_atlas.analysis.sizes import overlap_curve
 from circuit_atlas.analysis.thresholds import require_threshold
 
 __all__ = [
     "Comparison",
+    "Overlap",
     "bottlenecks",
     "combine",
     "compare",
     "edge_curve",
     "faithfulness_curves",
     "faithfulness_table",
+    "false_discovery",
+    "overlap",
+    "overlap_curve",
     "overlap_matrix",
     "require_threshold",
     "sensitivity",
+    "sharing_null",
     "sharing_table",
     "strongest_paths",
     "summarise_curves",

@@ -97,10 +97,7 @@ def combine(
         QueryError: their models, dictionaries or metrics differ, the level does not fit them, or nothing is left.
 
     """
-    if operation not in get_args(Operation):
-        raise QueryError(f"operation is {operation!r}; choose one of {', '.join(get_args(Operation))}")
-    if level not in get_args(Level):
-        raise QueryError(f"level is {level!r}; a derived circuit stands at feature or role")
+    _refuse_unknown(operation, level)
     thresholds = (node_threshold, node_threshold if node_threshold_b is None else node_threshold_b)
     names = [store.query("circuit", circuit=circuit).iloc[0] for circuit in (a, b)]
     for row, threshold in zip(names, thresholds, strict=True):
@@ -124,6 +121,13 @@ def combine(
         "first_token": first_token,
     }
     return _rows(one, other, recipe, effect, weight, name or _name(operation, [row["name"] for row in names]))
+
+
+def _refuse_unknown(operation: str, level: str) -> None:
+    if operation not in get_args(Operation):
+        raise QueryError(f"operation is {operation!r}; choose one of {', '.join(get_args(Operation))}")
+    if level not in get_args(Level):
+        raise QueryError(f"level is {level!r}; a derived circuit stands at feature or role")
 
 
 def _name(operation: str, names: Sequence[str]) -> str:

@@ -3,50 +3,101 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from circuit_atlas.analysis.thresholds import require_threshold
-from circuit_atlas.errors import QueryError
+import numpy as np
+
+from circuit_atlas.analysis.graph import Floats, Ints
+from circuit_atlas.analysis.result import Asked, Column, tabulate
+from circuit_atlas.analysis.sharing.codes import COMPONENTS, site_of
+from circuit_atlas.analysis.sharing.figures import columns_for, figures
+from circuit_atlas.analysis.sharing.listed import marked
+from circuit_atlas.analysis.sharing.pair import Cut, PairUses, dense, read_pair
+from circuit_atlas.analysis.sharing.uses import FEATURE, KINDS, Uses
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from circuit_atlas.cypher.store import Store
 
-_IDENTITY = {"model": "models", "suite": "dictionaries"}
 _NOT_SETTINGS = {
     *("name", "id", "n_nodes", "n_edges", "settings", "created_at", "metric_clean", "metric_patch"),
     # Places, whose content the digests tell apart, and ways of running.
     *("model", "dictionaries", "examples", "held_out", "batch_size", "device"),
+    # What was found, not how.
+    *("sites", "site_survival", "site_total", "site_patched", "site_inactive", "n_items"),
 }
 _NOT_SETTINGS |= {"accuracy", "right_sign", "data_digest", "model", "suite"}
+
+BY_KIND = {
+    "nodes": Column("string", "", "feature, first_token (features at the first token of the input) or error"),
+    "edges": Column(
+        "string",
+        "",
+        "feature (both ends are), first_token (features, one at the first token), error (an end is), target (a "
+        "feature's edge into it)",
+    ),
+}
+BY_SITE = {
+    "layer": Column("integer", "", "layer; the embedding -1"),
+    "component": Column("string", "", "embed, attn, mlp or resid; of edges, where they arrive"),
+}
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two circuits side by side; every table names its query and parameters in `attrs`.
+    """Two circuits side by side; every table names its queries and parameters in `attrs`.
+
+    Settings, units and links are asked for when they are first looked at: the store must still be open then.
 
     Attributes:
         a: name of the one.
         b: name of the other.
         level: where two units count as the same: feature, role or position.
-        settings: the settings that differ, columns setting, a, b.
-        nodes: counts and weighted figures by kind of unit (query `overlap_nodes`).
-        edges: the same for edges (query `overlap_edges`).
-        units: units of either circuit with their effect in each, strongest first (query `compare_nodes`).
-        links: edges of either circuit with their weight in each, strongest first (query `compare_edges`).
+        cut: which units and edges count.
+        nodes: figures by kind of unit.
+        edges: the same for edges.
 
     """
 
     a: str
     b: str
     level: str
-    settings: pd.DataFrame
+    cut: Cut
     nodes: pd.DataFrame
     edges: pd.DataFrame
-    units: pd.DataFrame
-    links: pd.DataFrame
+    _store: Store = field(repr=False)
+    _uses: PairUses = field(repr=False)
+    _limit: int = field(repr=False)
+
+    @cached_property
+    def node_sites(self) -> pd.DataFrame:
+        """Figures of features by layer and component."""
+        return self._by_site("nodes", self._uses.nodes.items)
+
+    @cached_property
+    def edge_sites(self) -> pd.DataFrame:
+        """Figures of edges between features by layer and component of their downstream end."""
+        return self._by_site("edges", self._uses.of("edges").items[:, 1])
+
+    @cached_property
+    def settings(self) -> pd.DataFrame:
+        """The settings that differ, columns setting, a, b."""
+        one, other = (self._store.query("circuit", circuit=name).iloc[0] for name in (self.a, self.b))
+        return _differing(one, other)
+
+    @cached_property
+    def units(self) -> pd.DataFrame:
+        """Units of either circuit with their effect in each, strongest first (query `compare_nodes`)."""
+        return marked(self._ask("compare_nodes"), self._uses.nodes)
+
+    @cached_property
+    def links(self) -> pd.DataFrame:
+        """Edges of either circuit with their weight in each, strongest first (query `compare_edges`)."""
+        return marked(self._ask("compare_edges", edge_threshold=self.cut.edge_threshold), self._uses.of("edges"))
 
     @property
     def shared_units(self) -> pd.DataFrame:
@@ -78,6 +129,14 @@ class Comparison:
         """Edges that the other has alone."""
         return _where(self.links, in_a=False, in_b=True)
 
+    def _by_site(self, of: str, codes: Ints) -> pd.DataFrame:
+        rows = _site_rows(self._uses.of(of), codes)
+        return tabulate(columns_for(of, BY_SITE), rows, self._uses.asked, compared=self.nodes.attrs["compared"])
+
+    def _ask(self, query: str, **more: Any) -> pd.DataFrame:
+        pair = {"circuit_a": self.a, "circuit_b": self.b, "level": self.level}
+        return self._store.query(query, **pair, node_threshold=self.cut.node_threshold, limit=self._limit, **more)
+
 
 def compare(
     store: Store,
@@ -87,6 +146,9 @@ def compare(
     node_threshold: float = 0.0,
     edge_threshold: float = 0.0,
     limit: int = 1000,
+    *,
+    size: int | None = None,
+    edge_size: int | None = None,
 ) -> Comparison:
     """Compare two circuits of one model and one set of dictionaries.
 
@@ -98,66 +160,53 @@ def compare(
         node_threshold: units of larger absolute pooled effect (of edges: ends of larger absolute effect).
         edge_threshold: edges of larger absolute pooled weight (units of the metric).
         limit: at most so many units, and so many edges, are listed; the counts are of all.
+        size: of each circuit and kind the so many strongest units; where one has fewer, as many of the other.
+        edge_size: likewise of edges.
 
     Raises:
         UnknownCircuitError: there is no such circuit.
-        QueryError: their models or dictionaries differ, the level does not fit their positions, or a circuit's
-            selection forbids the thresholds.
+        QueryError: their models or dictionaries differ, the level does not fit their positions, a circuit's selection
+            forbids the thresholds, or a threshold leaves none of its nodes.
 
     """
-    one, other = (store.query("circuit", circuit=name).iloc[0] for name in (a, b))
-    _require_same(one, other)
-    if level != "feature":
-        _require_positions(store, one, other, level)
-    for row in (one, other):
-        require_threshold(store, row["name"], node_threshold=node_threshold, edge_threshold=edge_threshold)
-    pair = {"circuit_a": one["name"], "circuit_b": other["name"], "level": level, "node_threshold": node_threshold}
+    cut = Cut(node_threshold, edge_threshold, size, edge_size)
+    pair = read_pair(store, a, b, level, cut)
+    about = {"circuit_a": pair.names[0], "circuit_b": pair.names[1], "level": level, **cut.params}
     return Comparison(
-        a=one["name"],
-        b=other["name"],
+        a=pair.names[0],
+        b=pair.names[1],
         level=level,
-        settings=_differing(one, other),
-        nodes=store.query("overlap_nodes", **pair),
-        edges=store.query("overlap_edges", **pair, edge_threshold=edge_threshold),
-        units=store.query("compare_nodes", **pair, limit=limit),
-        links=store.query("compare_edges", **pair, edge_threshold=edge_threshold, limit=limit),
+        cut=cut,
+        nodes=_by_kind(pair.nodes, "nodes", pair.asked, about),
+        edges=_by_kind(pair.of("edges"), "edges", pair.asked, about),
+        _store=store,
+        _uses=pair,
+        _limit=limit,
     )
+
+
+def _by_kind(uses: Uses, of: str, asked: tuple[Asked, ...], about: dict[str, Any]) -> pd.DataFrame:
+    rows = [(kind, *figures(*dense(uses, kind))) for kind in sorted(KINDS) if (uses.kind == KINDS.index(kind)).any()]
+    return tabulate(columns_for(of, {"kind": BY_KIND[of]}), rows, asked, compared=about)
+
+
+def _site_rows(uses: Uses, codes: Ints) -> Iterator[tuple[Any, ...]]:
+    values = np.zeros((2, len(codes)))
+    here = uses.kind == FEATURE
+    values[uses.circuit[here], uses.item[here]] = uses.value[here]
+    component, layer = site_of(codes)
+    site = layer * len(COMPONENTS) + component
+    order = np.argsort(site, kind="stable")
+    starts = np.flatnonzero(np.diff(site[order], prepend=-len(COMPONENTS) - 1))
+    for some in np.split(order, starts[1:]) if len(order) else []:
+        one: Floats = values[0, some]
+        other: Floats = values[1, some]
+        if one.any() or other.any():
+            yield (int(layer[some[0]]), COMPONENTS[int(component[some[0]])], *figures(one, other))
 
 
 def _where(table: pd.DataFrame, *, in_a: bool, in_b: bool) -> pd.DataFrame:
     return table[(table["in_a"] == in_a) & (table["in_b"] == in_b)].reset_index(drop=True)
-
-
-def _require_same(one: pd.Series[Any], other: pd.Series[Any]) -> None:
-    for column, what in _IDENTITY.items():
-        if one[column] != other[column]:
-            raise QueryError(
-                f"{one['name']!r} and {other['name']!r} cannot be compared, their {what} differ: "
-                f"{one[column]!r} and {other[column]!r}"
-            )
-
-
-def _require_positions(store: Store, one: pd.Series[Any], other: pd.Series[Any], level: str) -> None:
-    """Refuse roles and positions where there are none, and positions of two templates."""
-    for row in (one, other):
-        if row["positions"] == "sum":
-            raise QueryError(f"circuit {row['name']!r} sums over positions, so level {level!r} has none: use 'feature'")
-        if row["positions"] == "role" and level == "position":
-            raise QueryError(f"circuit {row['name']!r} has nodes for roles, not for positions: use level 'role'")
-    if level != "position":
-        return
-    roles = [_roles(store, row["name"]) for row in (one, other)]
-    for position in sorted(roles[0].keys() & roles[1].keys()):
-        if roles[0][position] != roles[1][position]:
-            raise QueryError(
-                f"{one['name']!r} and {other['name']!r} have different templates: position {position} is "
-                f"{roles[0][position]!r} and {roles[1][position]!r}; use level 'role' or 'feature'"
-            )
-
-
-def _roles(store: Store, circuit: str) -> dict[int, str]:
-    table = store.query("effect_by_position", circuit=circuit)
-    return {int(p): role for p, role in zip(table["position"], table["role"], strict=True) if isinstance(role, str)}
 
 
 def _differing(one: pd.Series[Any], other: pd.Series[Any]) -> pd.DataFrame:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from circuit_atlas.errors import QueryError
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from circuit_atlas.cypher.store import Store
 
 
@@ -23,6 +25,11 @@ def require_threshold(store: Store, circuit: str, *, node_threshold: float = 0.0
 
     """
     row = store.query("circuit", circuit=circuit).iloc[0]
+    refuse_threshold(row["name"], row, node_threshold=node_threshold, edge_threshold=edge_threshold)
+
+
+def refuse_threshold(circuit: str, row: pd.Series[Any], *, node_threshold: float, edge_threshold: float) -> None:
+    """Refuse what `require_threshold` refuses, given a row with the circuit's selection, node_floor and edge_floor."""
     if row["selection"] != "per-example":
         return
     for what, asked, own in (
@@ -31,6 +38,6 @@ def require_threshold(store: Store, circuit: str, *, node_threshold: float = 0.0
     ):
         if asked not in (0.0, own):
             raise QueryError(
-                f"circuit {row['name']!r} was selected per example, so its edge weights hold at {what} {own:g} alone, "
+                f"circuit {circuit!r} was selected per example, so its edge weights hold at {what} {own:g} alone, "
                 f"not {asked:g}: ask at {own:g}, or discover it again with selection 'mean'"
             )

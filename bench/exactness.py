@@ -22,8 +22,9 @@ from circuit_atlas.errors import AtlasError
 from circuit_atlas.ingest.changes import UnitChanges, run_ends, unit_changes
 from circuit_atlas.ingest.cotangents import ActiveRows, Units
 from circuit_atlas.ingest.edge_weights import EdgeInputs, cut_graph, edge_weights
-from circuit_atlas.ingest.exact_edges import End, Intervention, exact_edge_effects
+from circuit_atlas.ingest.exact_edges import Intervention, exact_edge_effects
 from circuit_atlas.ingest.metrics import LogitDifference
+from circuit_atlas.ingest.moved_units import End
 from circuit_atlas.ingest.node_effects import clean_gradients, path_gradients
 from circuit_atlas.ingest.sites import Site
 

@@ -19,10 +19,16 @@ ZIPF = 1.2
 
 
 def generate(
-    n_circuits: int = 100, n_nodes: int = 500, n_edges: int = 10_000, n_examples: int = 100, seed: int = 0
+    n_circuits: int = 100,
+    n_nodes: int = 500,
+    n_edges: int = 10_000,
+    n_examples: int = 100,
+    seed: int = 0,
+    *,
+    first: int = 0,
 ) -> list[CircuitRows]:
     """Circuits whose features are Zipf-distributed; every node has an effect on each of `n_examples` examples."""
-    return [_circuit(number, n_nodes, n_edges, n_examples, seed) for number in range(n_circuits)]
+    return [_circuit(first + number, n_nodes, n_edges, n_examples, seed) for number in range(n_circuits)]
 
 
 def _circuit(number: int, n_nodes: int, n_edges: int, n_examples: int, seed: int) -> CircuitRows:

@@ -28,10 +28,11 @@ from circuit_atlas.ingest.batches import Batch
 from circuit_atlas.ingest.changes import Ends, run_ends, unit_changes
 from circuit_atlas.ingest.cotangents import ActiveRows, Units
 from circuit_atlas.ingest.edge_weights import EdgeInputs, cut_graph, edge_weights
-from circuit_atlas.ingest.exact_edges import End, Intervention, exact_edge_effects
+from circuit_atlas.ingest.exact_edges import Intervention, exact_edge_effects
 from circuit_atlas.ingest.measuring.conditions import Errors
 from circuit_atlas.ingest.measuring.node_sets import SiteUnits, Trio, masks, treat_errors
 from circuit_atlas.ingest.metrics import LogitDifference, Metric, NegativeLogit
+from circuit_atlas.ingest.moved_units import End
 from circuit_atlas.ingest.node_effects import (
     UnitEffects,
     clean_gradients,

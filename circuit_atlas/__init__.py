@@ -17,12 +17,23 @@ _HOMES = {
     "strongest_paths": "circuit_atlas.analysis",
     "bottlenecks": "circuit_atlas.analysis",
     "compare": "circuit_atlas.analysis",
+    "overlap": "circuit_atlas.analysis",
+    "overlap_curve": "circuit_atlas.analysis",
     "overlap_matrix": "circuit_atlas.analysis",
+    "sharing_null": "circuit_atlas.analysis",
     "AtlasError": "circuit_atlas.errors",
 }
 
 if TYPE_CHECKING:
-    from circuit_atlas.analysis import bottlenecks, compare, overlap_matrix, strongest_paths
+    from circuit_atlas.analysis import (
+        bottlenecks,
+        compare,
+        overlap,
+        overlap_curve,
+        overlap_matrix,
+        sharing_null,
+        strongest_paths,
+    )
     from circuit_atlas.cypher import connect
     from circuit_atlas.errors import AtlasError
     from circuit_atlas.ingest import DiscoverSettings, discover
@@ -35,7 +46,10 @@ __all__ = [
     "compare",
     "connect",
     "discover",
+    "overlap",
+    "overlap_curve",
     "overlap_matrix",
+    "sharing_null",
     "strongest_paths",
 ]
 

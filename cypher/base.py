@@ -74,6 +74,12 @@ class GraphStore(ABC):
         result = self._read(cypher, params or {})
         return [dict(zip(result.columns, row, strict=True)) for row in result.rows]
 
+    def columns(self, cypher: str, params: Mapping[str, Any] | None = None) -> dict[str, Sequence[Any]]:
+        """Run trusted, reading Cypher of ours and return its columns."""
+        result = self._read(cypher, params or {})
+        columns: list[Sequence[Any]] = list(zip(*result.rows, strict=True)) or [()] * len(result.columns)
+        return dict(zip(result.columns, columns, strict=True))
+
     def query(self, name: str, **params: Any) -> pd.DataFrame:
         """Run a query of the library; columns as it declares them, in its order.
 
@@ -160,6 +166,30 @@ class GraphStore(ABC):
 
         prepared = prepare_rows((), [nodes], [relationships])
         self._write(lambda tx: transaction.write_shared(tx, prepared))
+
+    def set_properties(
+        self,
+        nodes: Mapping[str, Sequence[Row]],
+        relationships: Mapping[Pair, Sequence[Row]] | None = None,
+        *,
+        found_at: Mapping[str, str] | None = None,
+    ) -> None:
+        """Set properties of what circuits own and the store has already, all in one transaction; nulls change nothing.
+
+        Args:
+            nodes: by label, rows of `id` and the properties to set.
+            relationships: by type and labels, rows of `from`, `to` and the properties to set.
+            found_at: `created_at` of circuits, by key, as it was when what is set was worked out.
+
+        Raises:
+            StoreError: rows do not fit the schema, the store has not all of them, a circuit was found anew meanwhile,
+                or the store cannot be written.
+
+        """
+        from circuit_atlas.cypher.amend import amend, prepare_changes
+
+        changes = prepare_changes(nodes, relationships or {})
+        self._write(lambda tx: amend(tx, changes, found_at or {}))
 
     def add_measurements(self, circuit_id: str, task: Row, measurements: Sequence[Row]) -> None:
         """Write measurements of a circuit on a task, in one transaction, in place of those under the same keys.

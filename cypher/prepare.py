@@ -114,7 +114,7 @@ def _refuse_contradiction(label: str, known: Row, row: Row) -> None:
 def _node_table(label: str, rows: Sequence[Row]) -> pa.Table:
     declared = LABEL_BY_NAME[label].properties
     keys = [row.get("id") for row in rows]
-    table = pa.table({p.name: _column(label, p, [row.get(p.name) for row in rows], keys) for p in declared})
+    table = pa.table({p.name: typed_column(label, p, [row.get(p.name) for row in rows], keys) for p in declared})
     if len(set(keys)) < len(keys):
         raise StoreError(f"{label} {_first_repeated(keys)} comes twice in one write: keys are unique")
     return table
@@ -133,7 +133,7 @@ def _relationship_table(pair: Pair, rows: Sequence[Row], keys: Mapping[str, set[
         "to": pa.array([target for _, target in ends], pa.string()),
     }
     for declared in RELATIONSHIP_BY_NAME[pair.type].properties:
-        columns[declared.name] = _column(pair.type, declared, [row.get(declared.name) for row in rows], ends)
+        columns[declared.name] = typed_column(pair.type, declared, [row.get(declared.name) for row in rows], ends)
     return pa.table(columns)
 
 
@@ -147,7 +147,13 @@ def _refuse_dangling(pair: Pair, ends: Sequence[tuple[Any, Any]], keys: Mapping[
             raise StoreError(f"{pair.type} ends at {pair.target} {target!r}, which is not among the rows")
 
 
-def _column(where: str, declared: Property, values: Sequence[Any], keys: Sequence[Any]) -> pa.Array:
+def typed_column(where: str, declared: Property, values: Sequence[Any], keys: Sequence[Any]) -> pa.Array:
+    """Return the values of one property in its type; `keys` names each row in messages.
+
+    Raises:
+        StoreError: a value is of another type or not finite, or is missing where it is required.
+
+    """
     try:
         column = pa.array(values, ARROW[declared.type], from_pandas=False)
     except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:

@@ -38,6 +38,7 @@ DELETE_CIRCUIT: tuple[str, ...] = (*EMPTY_CIRCUIT, "MATCH (c:Circuit) WHERE c.id
 
 NAMES = "MATCH (c:Circuit) WHERE c.name IN $names RETURN c.id AS id, c.name AS name ORDER BY id"
 KNOWN_CIRCUITS = "MATCH (c:Circuit) WHERE c.id IN $ids RETURN c.id AS id ORDER BY id"
+MADE_AT = "MATCH (c:Circuit) WHERE c.id IN $ids RETURN c.id AS id, c.created_at AS made ORDER BY id"
 DERIVED = (
     "MATCH (d:Circuit)-[:DERIVED_FROM]->(c:Circuit) WHERE c.id IN $ids AND NOT d.id IN $ids "
     "RETURN d.name AS derived, c.name AS name ORDER BY derived LIMIT 1"
@@ -77,6 +78,30 @@ def create_relationships(pair: Pair, columns: Iterable[str]) -> str:
         f"UNWIND $rows AS row MATCH (a:{pair.source} {{id: row.`from`}}) MATCH (b:{pair.target} {{id: row.`to`}}) "
         f"CREATE (a)-[:{pair.type}{f' {{{properties}}}' if properties else ''}]->(b)"
     )
+
+
+def find_nodes(label: str) -> str:
+    """How many of the nodes named in `$rows` there are."""
+    return f"UNWIND $rows AS row MATCH (n:{label} {{id: row.id}}) RETURN count(n) AS found"
+
+
+def set_node_property(label: str, name: str) -> str:
+    """One property of the nodes named in `$rows`."""
+    return f"UNWIND $rows AS row MATCH (n:{label} {{id: row.id}}) SET n.{name} = row.value"
+
+
+def find_relationships(pair: Pair) -> str:
+    """How many of the relationships named in `$rows` there are."""
+    return f"UNWIND $rows AS row MATCH {_named(pair)} RETURN count(r) AS found"
+
+
+def set_relationship_property(pair: Pair, name: str) -> str:
+    """One property of the relationships named in `$rows`."""
+    return f"UNWIND $rows AS row MATCH {_named(pair)} SET r.{name} = row.value"
+
+
+def _named(pair: Pair) -> str:
+    return f"(a:{pair.source} {{id: row.`from`}})-[r:{pair.type}]->(b:{pair.target} {{id: row.`to`}})"
 
 
 def _from_row(names: Iterable[str]) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
-from circuit_atlas.cypher.rows import CircuitRows, Row
+from circuit_atlas.cypher.rows import CircuitRows, Pair, Row
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,6 +23,10 @@ class Store(Protocol):
 
     def rows(self, cypher: str, params: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
         """Run trusted, reading Cypher of ours and return its rows."""
+        ...
+
+    def columns(self, cypher: str, params: Mapping[str, Any] | None = None) -> dict[str, Sequence[Any]]:
+        """Run trusted, reading Cypher of ours and return its columns: of many rows faster than the rows."""
         ...
 
     def query(self, name: str, **params: Any) -> pd.DataFrame:
@@ -42,6 +46,16 @@ class Store(Protocol):
 
     def write(self, circuits: Sequence[CircuitRows], *, one_transaction: bool = False) -> None:
         """Write each circuit whole in one transaction (or all in one), replacing old ones; durable on return."""
+        ...
+
+    def set_properties(
+        self,
+        nodes: Mapping[str, Sequence[Row]],
+        relationships: Mapping[Pair, Sequence[Row]] | None = None,
+        *,
+        found_at: Mapping[str, str] | None = None,
+    ) -> None:
+        """Set properties of what circuits own and the store has already, in one transaction; nulls change nothing."""
         ...
 
     def read_circuit(self, circuit_id: str) -> CircuitRows:

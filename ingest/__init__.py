@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from circuit_atlas.ingest.discovery import DiscoveredCircuit, Plan, discover, plan
     from circuit_atlas.ingest.measuring.measure import Measured, measure
+    from circuit_atlas.ingest.measuring.removals import measure_removals
     from circuit_atlas.ingest.measuring.settings import MeasureSettings
     from circuit_atlas.ingest.preparation import load
     from circuit_atlas.ingest.settings import DiscoverSettings, load_settings
@@ -22,6 +23,7 @@ _HOMES = {
     "MeasureSettings": "measuring.settings",
     "Measured": "measuring.measure",
     "measure": "measuring.measure",
+    "measure_removals": "measuring.removals",
     "load": "preparation",
     "plan": "discovery",
 }
@@ -36,6 +38,7 @@ __all__ = [
     "load",
     "load_settings",
     "measure",
+    "measure_removals",
     "plan",
 ]
 

@@ -30,7 +30,7 @@ class Facts:
         ablation: what units are set to, `auto` resolved.
         node_floor: absolute effect above which nodes were stored.
         edge_floor: absolute weight above which edges were stored.
-        n_items: distinct items among the examples.
+        items: number of the item of each example.
         accuracy: share of examples that the model answers right; None where they have no answers.
         right_sign: share of examples on which the patch input moves the metric as expected.
         checks: figures of each site.
@@ -40,7 +40,7 @@ class Facts:
     ablation: str
     node_floor: float
     edge_floor: float
-    n_items: int
+    items: Sequence[int]
     accuracy: float | None
     right_sign: float | None
     checks: Mapping[Site, SiteCheck]
@@ -77,7 +77,8 @@ def circuit_row(
         "node_floor": facts.node_floor,
         "edge_floor": facts.edge_floor,
         "n_examples": len(data.train),
-        "n_items": facts.n_items,
+        "n_items": len(set(facts.items)),
+        "items": list(facts.items),
         "split": "train" if settings.held_out else f"all but {settings.held_out_share:g} of the items",
         "seed": settings.seed,
         "metric_clean": float(clean.mean()),

@@ -26,6 +26,7 @@ from circuit_atlas.ingest.circuit_row import Facts, circuit_row, first_places, p
 from circuit_atlas.ingest.data import Data
 from circuit_atlas.ingest.edge_attribution import attribute_edges, example_weights
 from circuit_atlas.ingest.evidence import gather_evidence
+from circuit_atlas.ingest.exact_nodes import exact_nodes
 from circuit_atlas.ingest.graph_rows import Findings, choose_edge_floor, to_rows
 from circuit_atlas.ingest.identity import Identity, identify
 from circuit_atlas.ingest.measuring.circuit import MeasuredCircuit, Members, active_of
@@ -163,7 +164,7 @@ def _find(
         ablation=_ablation(settings, data),
         node_floor=node_floor,
         edge_floor=edge_floor,
-        n_items=len(set(shape.items.tolist())),
+        items=shape.items.tolist(),
         accuracy=accuracy(subject.model, train),
         right_sign=right_sign(attribution),
         checks=check_sites(subject, train, attribution),
@@ -179,6 +180,7 @@ def _find(
         dictionaries=dictionaries,
         sae_digests=identity.sae_digests,
         nodes=nodes,
+        exact_nodes=exact_nodes(subject, train, attribution.states, nodes, settings, reporter),
         edges=edges,
         exact=exact_weights(subject, train, attribution.states, units, edges, edge_floor, settings, reporter),
         edge_examples=example_weights(

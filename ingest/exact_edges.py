@@ -12,11 +12,11 @@ both steps set it at all of them. Edges from one node share its first step.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 
 from circuit_atlas.ingest.batches import Batch
@@ -24,16 +24,8 @@ from circuit_atlas.ingest.changes import Ends, UnitChanges
 from circuit_atlas.ingest.evaluation import evaluate, evaluate_from
 from circuit_atlas.ingest.language_model import LanguageModel, Replace
 from circuit_atlas.ingest.metrics import Metric
+from circuit_atlas.ingest.moved_units import End, at_place, directions
 from circuit_atlas.ingest.sites import Site
-
-
-@dataclass(frozen=True)
-class End:
-    """One end of an edge: a unit of a site, at one position (or role, where these align nodes) or (None) at all."""
-
-    site: Site
-    unit: int
-    position: int | None
 
 
 @dataclass(frozen=True)
@@ -58,22 +50,61 @@ def exact_edge_effects(
     setting = _Setting(model, metric, batch, ends, changes)
     with torch.no_grad():
         before = evaluate(model, metric, batch)
-        effects = torch.zeros(len(wanted), dtype=before.dtype, device=before.device)
-        for sources in _sources(wanted).values():
-            names = list(sources)
-            for start in range(0, len(names), rows):
-                some = names[start : start + rows]
-                seen, alone = setting.carry(some)
-                edges = [(row, index) for row, name in enumerate(some) for index in sources[name]]
-                for site, together in _by_end(wanted, edges).items():
-                    for first in range(0, len(together), rows):
-                        place, index = map(list, zip(*together[first : first + rows], strict=True))
-                        after = (
-                            alone[place]
-                            if site is None
-                            else setting.arrive([wanted[i] for i in index], seen[site][place])
-                        )
-                        effects[index] = after - before[[wanted[i].example for i in index]]
+
+        def second(edges: Sequence[Intervention], arrived: Tensor) -> Tensor:
+            return setting.arrive(edges, arrived) - before[[edge.example for edge in edges]]
+
+        return _each(setting, wanted, before, rows, second)
+
+
+def arrived_effects(
+    model: LanguageModel,
+    metric: Metric,
+    batch: Batch,
+    ends: Ends,
+    changes: Mapping[Site, UnitChanges],
+    wanted: Sequence[Intervention],
+    outer: Mapping[Site, Tensor],
+    rows: int,
+) -> Float[Tensor, " edge"]:
+    """Effect that each edge would have were the metric linear in its downstream end: `outer` times what arrives there.
+
+    Step 1 is an intervention, step 2 the gradient `outer` [batch, pos, d] at every site, as in the weight. So the
+    weight's error comes apart: up to here that of the direct dependence, from here on that of the metric.
+    """
+    setting = _Setting(model, metric, batch, ends, changes)
+    with torch.no_grad():
+        before = evaluate(model, metric, batch)
+
+        def second(edges: Sequence[Intervention], arrived: Tensor) -> Tensor:
+            site, delta = setting.delta(edges, arrived)
+            return (delta * outer[site][[edge.example for edge in edges]]).sum((1, 2))
+
+        return _each(setting, wanted, before, rows, second)
+
+
+def _each(
+    setting: _Setting,
+    wanted: Sequence[Intervention],
+    before: Float[Tensor, " batch"],
+    rows: int,
+    second: Callable[[Sequence[Intervention], Tensor], Tensor],
+) -> Float[Tensor, " edge"]:
+    """Step 1 for every edge, then `second` of what arrives; the effect itself where the target is reached."""
+    effects = torch.zeros(len(wanted), dtype=before.dtype, device=before.device)
+    for sources in _sources(wanted).values():
+        names = list(sources)
+        for start in range(0, len(names), rows):
+            some = names[start : start + rows]
+            seen, alone = setting.carry(some)
+            edges = [(row, index) for row, name in enumerate(some) for index in sources[name]]
+            for site, together in _by_end(wanted, edges).items():
+                for first in range(0, len(together), rows):
+                    place, index = map(list, zip(*together[first : first + rows], strict=True))
+                    if site is None:
+                        effects[index] = alone[place] - before[[wanted[i].example for i in index]]
+                    else:
+                        effects[index] = second([wanted[i] for i in index], seen[site][place])
     return effects
 
 
@@ -112,7 +143,9 @@ class _Setting:
         """Step 1, for sources at one site: what arrives at every later site [row, pos, d], and the metric [row]."""
         site = sources[0][1].site
         example = torch.tensor([number for number, _ in sources], device=self.batch.clean.device)
-        start = self.ends.clean[site][example] + self._directions(site, [end for _, end in sources], example)
+        start = self.ends.clean[site][example] + directions(
+            self.changes[site], self.batch, [end for _, end in sources], example
+        )
         seen: dict[Site, Tensor] = {}
 
         def hold(at: Site) -> Replace:
@@ -128,6 +161,15 @@ class _Setting:
 
     def arrive(self, edges: Sequence[Intervention], arrived: Float[Tensor, "edge pos d"]) -> Float[Tensor, " edge"]:
         """Step 2, for edges into one site: the metric with each downstream unit set to what arrived."""
+        site, delta = self.delta(edges, arrived)
+        example = torch.tensor([edge.example for edge in edges], device=arrived.device)
+        several, around = self.batch.take(example), self.ends.around(site).take(example)
+        return evaluate_from(self.model, self.metric, several, site, self.ends.clean[site][example] + delta, around)
+
+    def delta(
+        self, edges: Sequence[Intervention], arrived: Float[Tensor, "edge pos d"]
+    ) -> tuple[Site, Float[Tensor, "edge pos d"]]:
+        """What setting each downstream unit of one site to what arrived adds to the activation there."""
         downs = [edge.down for edge in edges if edge.down is not None]
         site = downs[0].site
         dictionary = self.changes[site].dictionary
@@ -137,7 +179,7 @@ class _Setting:
         is_error, row = unit == dictionary.d_sae, torch.arange(len(edges), device=arrived.device)
         delta = torch.zeros_like(clean)
         for place in range(clean.shape[1]):
-            here = self._here(downs, example, place)
+            here = at_place(self.batch, downs, example, place)
             if here.any():
                 new, old = arrived[here, place], clean[here, place]
                 f_new, f_old = dictionary.encode(new), dictionary.encode(old)
@@ -147,27 +189,4 @@ class _Setting:
                 moved = (f_new - f_old)[features].gather(1, chosen[:, None])
                 change[features] = moved * dictionary.decoder_rows(chosen)
                 delta[row[here], place] = change
-        several = self.batch.take(example)
-        return evaluate_from(
-            self.model, self.metric, several, site, clean + delta, self.ends.around(site).take(example)
-        )
-
-    def _directions(self, site: Site, ends: Sequence[End], example: Tensor) -> Float[Tensor, "row pos d"]:
-        """What moving each unit to its other end adds to the activation of its example."""
-        changes = self.changes[site]
-        unit = torch.tensor([end.unit for end in ends], device=example.device)
-        found = changes.error[example].clone()
-        features = unit != changes.dictionary.d_sae
-        chosen = unit[features]
-        column = torch.arange(len(chosen), device=example.device)
-        change = changes.of(chosen)[example[features], :, column]
-        found[features] = change[..., None] * changes.dictionary.decoder_rows(chosen)[:, None]
-        here = torch.stack([self._here(ends, example, place) for place in range(found.shape[1])], dim=1)
-        return found * here[..., None]
-
-    def _here(self, ends: Sequence[End], example: Tensor, position: int) -> Bool[Tensor, " end"]:
-        """Which ends stand at a position of their example, at its role, or at all."""
-        places = self.batch.places
-        own = [position] * len(ends) if places is None else places[example, position].tolist()
-        found = [end.position in (None, place) for end, place in zip(ends, own, strict=True)]
-        return torch.tensor(found, device=example.device)
+        return site, delta

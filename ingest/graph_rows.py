@@ -33,6 +33,7 @@ class Findings:
         dictionaries: one for each site.
         sae_digests: digest of each dictionary's weights.
         nodes: the chosen nodes.
+        exact_nodes: exact effects of the nodes that were measured by intervention, NaN for the others.
         edges: mean weights for each pair of sites (downstream None: the target).
         exact: exact effects of the edges that were measured by intervention, NaN for the others.
         edge_examples: weights [edge, example] of a pair's stored edges, in its matrix's order, where asked for.
@@ -55,6 +56,7 @@ class Findings:
     dictionaries: Mapping[Site, SparseDictionary]
     sae_digests: Mapping[Site, str]
     nodes: Mapping[Site, SiteNodes]
+    exact_nodes: Mapping[Site, Tensor]
     edges: Mapping[tuple[Site, Site | None], PairWeights]
     exact: Mapping[tuple[Site, Site | None], Tensor]
     edge_examples: Mapping[tuple[Site, Site | None], Tensor]
@@ -170,6 +172,8 @@ def _circuit_nodes(found: Findings) -> tuple[list[Row], dict[str, list[Row]]]:
     for site, nodes in found.nodes.items():
         error_unit = found.dictionaries[site].d_sae
         effects = nodes.effects.T.tolist()
+        measured = found.exact_nodes.get(site)
+        exact = [math.nan] * len(effects) if measured is None else measured.tolist()
         for column, unit in enumerate(nodes.units.unit.tolist()):
             index = None if unit == error_unit else unit
             key = node_key(found, site, nodes, column, error_unit)
@@ -188,6 +192,7 @@ def _circuit_nodes(found: Findings) -> tuple[list[Row], dict[str, list[Row]]]:
                     "effect": float(nodes.effect[column]),
                     "effect_se": _number(float(nodes.standard_error[column])),
                     "effects": effects[column],
+                    "exact_effect": _number(exact[column]),
                     "activation": None if index is None else float(nodes.activation[column]),
                 }
             )

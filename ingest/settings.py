@@ -16,6 +16,8 @@ from circuit_atlas.ingest.presets import Preset, find_preset, presets
 _NOT_NEGATIVE = (
     "n_examples",
     "n_held_out",
+    "exact_nodes",
+    "exact_node_sample",
     "exact_edges",
     "exact_sample",
     "exact_examples",
@@ -94,6 +96,12 @@ class DiscoverSettings:
     """What a unit is set to: its value on the patch input, zero, its mean over the data, or its value on another
     example; auto: patch for pairs, zero for single prompts."""
 
+    exact_nodes: int = 0
+    """How many of the strongest nodes are also measured by intervention, each patched alone."""
+
+    exact_node_sample: int = 0
+    """How many nodes drawn from the other stored ones are also measured by intervention."""
+
     exact_edges: int = 0
     """How many of the strongest edges are also measured by intervention."""
 
@@ -101,7 +109,7 @@ class DiscoverSettings:
     """How many edges drawn from the other stored ones are also measured by intervention."""
 
     exact_examples: int = 0
-    """Examples that exact effects of edges are averaged over, the first of the data; 0: all."""
+    """Examples that exact effects of nodes and edges are averaged over, the first of the data; 0: all."""
 
     node_floor: float = 0.0
     """Absolute effect from which a node is stored (units of the metric); 0: chosen so that `max_nodes` remain."""

@@ -11,7 +11,8 @@ from torch import Tensor
 from circuit_atlas.ingest.batches import Batch
 from circuit_atlas.ingest.cotangents import Units
 from circuit_atlas.ingest.edge_attribution import PairWeights
-from circuit_atlas.ingest.exact_edges import End, Intervention, exact_edge_effects
+from circuit_atlas.ingest.exact_edges import Intervention, exact_edge_effects
+from circuit_atlas.ingest.moved_units import End
 from circuit_atlas.ingest.settings import DiscoverSettings
 from circuit_atlas.ingest.sites import Site
 from circuit_atlas.ingest.states import BatchState
@@ -86,18 +87,20 @@ def _choose(edges: Mapping[Pair, PairWeights], floor: float, settings: DiscoverS
         at_down, at_up = torch.nonzero(weights.weight.abs() > floor, as_tuple=True)
         every += [(pair, d, u) for d, u in zip(at_down.tolist(), at_up.tolist(), strict=True)]
         sizes.append(weights.weight[at_down, at_up].abs())
-    order = torch.cat(sizes).argsort(descending=True).tolist()
-    strongest, rest = order[: settings.exact_edges], order[settings.exact_edges :]
-    generator = torch.Generator().manual_seed(settings.seed)
-    drawn = torch.randperm(len(rest), generator=generator)[: settings.exact_sample].tolist()
-    return [every[i] for i in (*strongest, *(rest[j] for j in drawn))]
+    order = chosen_places(torch.cat(sizes), settings.exact_edges, settings.exact_sample, settings.seed)
+    return [every[i] for i in order]
+
+
+def chosen_places(sizes: Float[Tensor, " one"], strongest: int, sample: int, seed: int) -> list[int]:
+    """Places of the strongest, strongest first, and of a seeded sample of the others."""
+    order = sizes.argsort(descending=True, stable=True).tolist()
+    rest = order[strongest:]
+    drawn = torch.randperm(len(rest), generator=torch.Generator().manual_seed(seed))[:sample].tolist()
+    return [*order[:strongest], *(rest[place] for place in drawn)]
 
 
 def _intervention(example: int, choice: Choice, units: Mapping[Site, Units]) -> Intervention:
     (up, down), at_down, at_up = choice
-    return Intervention(example, _end(up, units, at_up), None if down is None else _end(down, units, at_down))
-
-
-def _end(site: Site, units: Mapping[Site, Units], column: int) -> End:
-    position = units[site].position
-    return End(site, int(units[site].unit[column]), None if position is None else int(position[column]))
+    return Intervention(
+        example, End.of(up, units[up], at_up), None if down is None else End.of(down, units[down], at_down)
+    )

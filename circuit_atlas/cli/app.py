@@ -15,11 +15,15 @@ from circuit_atlas.cli.dashboard import dashboard
 from circuit_atlas.cli.delete import delete
 from circuit_atlas.cli.demo import demo
 from circuit_atlas.cli.discover import discover
+from circuit_atlas.cli.exactness import exactness
+from circuit_atlas.cli.hypotheses import hypotheses
 from circuit_atlas.cli.measure import measure
 from circuit_atlas.cli.models import models
 from circuit_atlas.cli.options import RootStoreOption, VersionOption
+from circuit_atlas.cli.overlap import overlap
 from circuit_atlas.cli.query import query
 from circuit_atlas.cli.show import show
+from circuit_atlas.cli.stability import stability
 from circuit_atlas.cli.structure import structure
 
 # Plain help: the same on a terminal, in a pipe and in the docs; and rich's traceback would hide our one line.
@@ -43,23 +47,9 @@ def root(context: typer.Context, store: RootStoreOption = None, version: Version
 
 
 COMMANDS = (
-    *(
-        demo,
-        models,
-        discover,
-        circuits,
-        show,
-        measure,
-        curve,
-        structure,
-        query,
-        compare,
-        combine,
-        sharing,
-        communities,
-        families,
-    ),
-    *(copy, delete, check, dashboard),
+    *(demo, models, discover, circuits, show, measure, curve, structure, query),
+    *(compare, overlap, combine, sharing, communities, families),
+    *(exactness, stability, hypotheses, copy, delete, check, dashboard),
 )
 for command in COMMANDS:
     app.command()(command)

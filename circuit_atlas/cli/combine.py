@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 AArgument = Annotated[str, typer.Argument(metavar="A", help="Name of the one circuit.")]
 BArgument = Annotated[str, typer.Argument(metavar="B", help="Name of the other.")]
 OperationOption = Annotated[
-    str, typer.Option("--operation", help="intersection, difference (what A has and B has not) or union.")
+    str, typer.Option("--operation", help="What to make: intersection, difference (what A has and B has not) or union.")
 ]
 LevelOption = Annotated[
     str, typer.Option("--level", help="Where two nodes count as the same: feature (positions pooled) or role.")
@@ -35,7 +35,7 @@ ThresholdOption = Annotated[
     float, typer.Option("--node-threshold", min=0, help="Units of larger absolute pooled effect (units of the metric).")
 ]
 FirstTokenOption = Annotated[
-    str, typer.Option("--first-token", help="keep or drop nodes at the first token before positions are pooled.")
+    str, typer.Option("--first-token", help="Nodes at the first token, before positions are pooled: keep or drop.")
 ]
 NameOption = Annotated[str, typer.Option("--name", help="Name of the new circuit; else made of both.")]
 UnrelatedOption = Annotated[
@@ -58,11 +58,11 @@ def combine(
     database: DatabaseOption = None,
     version: VersionOption = False,
 ) -> None:
-    """Make a circuit of two: what they share, what one has alone, what either has.
+    """Make a circuit of two.
 
-    The new circuit is stored with its recipe, and is a circuit like any other: compare it, draw it, measure it on any
-    task. Of an intersection a unit's effect is the smaller of both by size, of a union the larger, so that thresholds
-    may come before or after.
+    What they share, what one has alone, or what either has. The new circuit is stored with its recipe, and is a
+    circuit like any other: compare it, draw it, measure it on any task. Of an intersection a unit's effect is the
+    smaller of both by size, of a union the larger, so that thresholds may come before or after.
 
     \b
     Example:
@@ -92,12 +92,13 @@ def sharing(
     database: DatabaseOption = None,
     version: VersionOption = False,
 ) -> None:
-    """Test whether two circuits share a mechanism: keep only what they share, and take only that away.
+    """Test whether two circuits share a mechanism.
 
-    Makes A∩B, A∖B, B∖A and A∪B of the strongest units of both (positions pooled), and measures these and the two
-    themselves on both tasks and on unrelated ones, each unit at every position. kept is the faithfulness of the model
-    with nothing else left; ablated what is left with it alone taken away; both beside random circuits as large with
-    the same errors. Sharing predicts: A∩B kept serves both tasks, ablated neither, and unrelated tasks do not care.
+    Keeps only what they share, and takes only that away: makes A∩B, A∖B, B∖A and A∪B of the strongest units of both
+    (positions pooled), and measures these and the two themselves on both tasks and on unrelated ones, each unit at
+    every position. kept is the faithfulness of the model with nothing else left; ablated what is left with it alone
+    taken away; both beside random circuits as large with the same errors. Sharing predicts: A∩B kept serves both
+    tasks, ablated neither, and unrelated tasks do not care.
     """
     chosen = choose_format(form, output)
     silence_libraries()

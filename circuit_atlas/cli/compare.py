@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,36 +10,42 @@ import typer
 from circuit_atlas.cli.names import unit_name
 from circuit_atlas.cli.options import CircuitArgument, DatabaseOption, StoreOption, VersionOption, read_store
 from circuit_atlas.cli.output import print_frame, print_table, records
+from circuit_atlas.cli.overlap_options import (
+    DrawsOption,
+    EdgeThresholdOption,
+    Level,
+    LevelOption,
+    NodeThresholdOption,
+    NullOption,
+    SeedOption,
+)
+from circuit_atlas.cli.shown import NotedStore, ShowCypherOption, say_cypher
+from circuit_atlas.errors import QueryError
 
 if TYPE_CHECKING:
     from circuit_atlas.analysis import Comparison
 
-
-class Level(StrEnum):
-    """Where two units count as the same."""
-
-    FEATURE = "feature"
-    ROLE = "role"
-    POSITION = "position"
-
-
-LevelOption = Annotated[
-    Level,
+LimitOption = Annotated[int, typer.Option("--limit", min=1, help="How many units and how many edges each table shows.")]
+SizeOption = Annotated[
+    int | None,
     typer.Option(
-        "--level",
-        help="Where two units count as the same: feature (positions pooled), feature and role, or feature and position "
-        "(circuits of one template only).",
+        "--size",
+        min=1,
+        help="Compare so many units of each kind, the strongest of each circuit, or as many as both have.",
     ),
 ]
-NodeThresholdOption = Annotated[
-    float, typer.Option("--node-threshold", min=0, help="Units of larger absolute effect only (units of the metric).")
+EdgeSizeOption = Annotated[
+    int | None, typer.Option("--edge-size", min=1, help="Compare so many edges of each kind, the strongest, likewise.")
 ]
-EdgeThresholdOption = Annotated[
-    float, typer.Option("--edge-threshold", min=0, help="Edges of larger absolute weight only (units of the metric).")
+BySiteOption = Annotated[bool, typer.Option("--by-site", help="Also say what they share at each layer and component.")]
+CurveOption = Annotated[
+    bool, typer.Option("--curve", help="Also say what they share at sizes from 10 up: the strongest of each circuit.")
 ]
-LimitOption = Annotated[int, typer.Option("--limit", min=1, help="How many units and how many edges each table shows.")]
 
-COUNTS = ("kind", "n_a", "n_b", "n_shared", "n_same_sign", "jaccard", "weighted_jaccard")
+COUNTS = ("kind", "n_a", "n_b", "n_shared", "jaccard", "containment_a", "containment_b")
+WEIGHTS = ("weighted_jaccard", "weighted_containment_a", "weighted_containment_b", "same_sign", "rank_correlation")
+SITES = ("layer", "component", *COUNTS[1:5], "weighted_jaccard", "same_sign", "rank_correlation")
+CURVE = ("size", "n_shared", "expected", "z", "p_value", "jaccard", "weighted_jaccard", "same_sign", "rank_correlation")
 PARTS = ("shared by both", "only in a", "only in b")
 
 
@@ -50,31 +55,82 @@ def compare(
     level: LevelOption = Level.FEATURE,
     node_threshold: NodeThresholdOption = 0.0,
     edge_threshold: EdgeThresholdOption = 0.0,
+    size: SizeOption = None,
+    edge_size: EdgeSizeOption = None,
+    null: NullOption = True,
+    draws: DrawsOption = 2000,
+    seed: SeedOption = 0,
+    by_site: BySiteOption = False,
+    curve: CurveOption = False,
     limit: LimitOption = 8,
+    show_cypher: ShowCypherOption = False,
     store: StoreOption = None,
     database: DatabaseOption = None,
     version: VersionOption = False,
 ) -> None:
     """Say what two circuits share and what each has alone.
 
-    Counts first: jaccard is the number shared over the number in either; weighted_jaccard weighs each by its absolute
-    effect. Features at the first token of the input (which fire on everything) and errors are counted apart.
-    Then the strongest units and edges that both have, that a has alone and that b has alone.
+    \b
+    jaccard              the number shared over the number in either
+    containment          the number shared over the number in the one (a, b)
+    weighted_...         the same with each counted by its absolute effect or weight
+    same_sign            share of the shared whose effects have the same sign
+    rank_correlation     Spearman's, of absolute effects over the shared
+
+    Features at the first token of the input (which fire on everything) and errors are counted apart. Against chance:
+    what two circuits would share that choose features only by how often and how strongly they are active on their
+    own data (docs/overlap.md). Then the strongest units and edges that both have, that a has alone and that b has
+    alone.
     """
     from circuit_atlas import analysis
 
     with read_store(store, database) as place:
-        found = analysis.compare(place, a, b, level.value, node_threshold, edge_threshold)
-    typer.echo(f"a: {found.a}\nb: {found.b}")
-    if len(found.settings):
-        typer.echo("\nsettings that differ")
-        print_frame(found.settings)
-    typer.echo("\nunits")
-    print_frame(found.nodes, COUNTS)
-    _units(found, limit)
-    typer.echo("\nedges")
-    print_frame(found.edges, COUNTS)
-    _edges(found, limit)
+        noted = NotedStore(place)
+        cut: dict[str, Any] = {"node_threshold": node_threshold, "edge_threshold": edge_threshold}
+        sizes: dict[str, Any] = {"size": size, "edge_size": edge_size}
+        found = analysis.compare(noted, a, b, level.value, **cut, **sizes)
+        typer.echo(f"a: {found.a}\nb: {found.b}")
+        if len(found.settings):
+            typer.echo("\nsettings that differ")
+            print_frame(found.settings)
+        _figures(found, by_site=by_site)
+        if null:
+            _chance(noted, found, {**cut, **sizes, "count": draws, "seed": seed})
+        if curve:
+            typer.echo("\nfeatures at each size")
+            print_frame(analysis.overlap_curve(noted, a, b, level.value, **cut, null=null, seed=seed), CURVE)
+        _units(found, limit)
+        _edges(found, limit)
+    if show_cypher:
+        say_cypher(noted)
+
+
+def _figures(found: Comparison, *, by_site: bool) -> None:
+    tables = (("units", found.nodes, found.node_sites), ("edges", found.edges, found.edge_sites))
+    for title, kinds, sites in tables:
+        typer.echo(f"\n{title}")
+        print_frame(kinds, COUNTS)
+        typer.echo(f"\n{title}, weighted")
+        print_frame(kinds, ("kind", *WEIGHTS))
+        if by_site:
+            typer.echo(f"\n{title} of features, by site")
+            print_frame(sites, SITES)
+
+
+def _chance(store: NotedStore, found: Comparison, options: dict[str, Any]) -> None:
+    """Print what chance alone would make of the overlap; a circuit stored without what was active has no null."""
+    from circuit_atlas.analysis import sharing_null
+
+    typer.echo("\nagainst chance (features active on both circuits' data, matched on activity)")
+    try:
+        table = sharing_null(store, found.a, found.b, found.level, **options)
+    except QueryError as error:
+        typer.echo(f"  {error}")
+        return
+    print_frame(table)
+    for name, outside in zip((found.a, found.b), table.attrs["outside"], strict=True):
+        if outside:
+            typer.echo(f"  {outside} features of {name} are not among those stored as active: left out")
 
 
 def _units(found: Comparison, limit: int) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
+from inspect import Parameter
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -106,36 +108,36 @@ BatchOption = Annotated[int, typer.Option("--batch-size", min=0, help="Examples 
 DeviceOption = Annotated[str, typer.Option("--device", help="Torch device, if another than the circuit was found on.")]
 
 
-def measure(
-    circuits: CircuitsArgument,
-    on: OnOption = "",
-    examples: ExamplesOption = "",
-    held_out: HeldOutOption = "",
-    task: TaskOption = "",
-    n_examples: NExamplesOption = None,
-    n_held_out: NHeldOutOption = None,
-    split: SplitOption = "held-out",
-    threshold: ThresholdOption = None,
-    sizes: SizesOption = "8",
-    target_faithfulness: TargetOption = None,
-    errors: ErrorsOption = None,
-    ablation: AblationOption = None,
-    means_over: MeansOverOption = None,
-    start_layer: StartLayerOption = None,
-    random_circuits: RandomOption = 5,
-    edges: EdgesOption = 0,
-    edge_threshold: EdgeThresholdOption = None,
-    level: LevelOption = "auto",
-    seed: SeedOption = 0,
-    model: ModelOption = "",
-    dictionaries: DictionariesOption = "",
-    batch_size: BatchOption = 0,
-    device: DeviceOption = "",
-    store: StoreOption = None,
-    database: DatabaseOption = None,
-    version: VersionOption = False,
-) -> None:
-    """Measure faithfulness and completeness of circuits, size by size.
+_GIVEN: tuple[tuple[str, str, Any, Any], ...] = (
+    ("on", "on", OnOption, ""),
+    ("examples", "examples", ExamplesOption, ""),
+    ("held_out", "held_out", HeldOutOption, ""),
+    ("task", "task", TaskOption, ""),
+    ("n_examples", "n_examples", NExamplesOption, None),
+    ("n_held_out", "n_held_out", NHeldOutOption, None),
+    ("split", "split", SplitOption, "held-out"),
+    ("threshold", "thresholds", ThresholdOption, None),
+    ("sizes", "sizes", SizesOption, "8"),
+    ("target_faithfulness", "target_faithfulness", TargetOption, None),
+    ("errors", "errors", ErrorsOption, None),
+    ("ablation", "ablations", AblationOption, None),
+    ("means_over", "means_over", MeansOverOption, None),
+    ("start_layer", "start_layers", StartLayerOption, None),
+    ("random_circuits", "random_circuits", RandomOption, 5),
+    ("edges", "edges", EdgesOption, 0),
+    ("edge_threshold", "edge_thresholds", EdgeThresholdOption, None),
+    ("level", "level", LevelOption, "auto"),
+    ("seed", "seed", SeedOption, 0),
+    ("model", "model", ModelOption, ""),
+    ("dictionaries", "dictionaries", DictionariesOption, ""),
+    ("batch_size", "batch_size", BatchOption, 0),
+    ("device", "device", DeviceOption, ""),
+)
+"""Name of each option, the setting that it gives, its declaration and its default."""
+
+
+def measure(circuits: list[str], store: str | None, database: str | None, **given: Any) -> None:
+    """Measure how faithful circuits are, size by size.
 
     Runs the model with only the circuit's nodes left to compute, all other units ablated, at each threshold, under each
     treatment of errors and each ablation that is named; beside each point runs random circuits with the same errors.
@@ -152,21 +154,10 @@ def measure(
     silence_libraries()
     from circuit_atlas.ingest import MeasureSettings
 
-    given: dict[str, Any] = {
-        "on": on, "examples": examples, "held_out": held_out, "task": task, "n_examples": n_examples,
-        "n_held_out": n_held_out, "split": split, "sizes": _sizes(sizes), "target_faithfulness": target_faithfulness,
-        "random_circuits": random_circuits, "edges": edges, "level": level, "seed": seed, "model": model,
-        "dictionaries": dictionaries, "batch_size": batch_size, "device": device,
-    }  # fmt: skip
-    several: dict[str, Any] = {
-        "thresholds": threshold,
-        "errors": errors,
-        "ablations": ablation,
-        "means_over": means_over,
-    }
-    several["start_layers"] = start_layer
-    given |= {name: tuple(values) for name, values in several.items() if values}
-    asked = [MeasureSettings(circuit=circuit, **given) for circuit in circuits]
+    settings = {setting: given[name] for name, setting, _, _ in _GIVEN if given[name] is not None}
+    settings |= {name: tuple(value) for name, value in settings.items() if isinstance(value, list)}
+    settings["sizes"] = _sizes(given["sizes"])
+    asked = [MeasureSettings(circuit=circuit, **settings) for circuit in circuits]
     with change_store(store, database) as place:
         found = measure_all(place, asked)
         for one in found:
@@ -202,3 +193,15 @@ def _say(measured: Measured) -> None:
     if of_edges:
         typer.echo()
         print_table(("n_nodes", "edge_threshold", "n_edges", "faithfulness"), of_edges)
+
+
+def _signature() -> inspect.Signature:
+    first = Parameter("circuits", Parameter.KEYWORD_ONLY, annotation=CircuitsArgument)
+    own = [(name, kind, default) for name, _, kind, default in _GIVEN]
+    own += [("store", StoreOption, None), ("database", DatabaseOption, None), ("version", VersionOption, False)]
+    options = [Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=kind) for name, kind, default in own]
+    return inspect.Signature([first, *options])
+
+
+# Typer reads options from the signature; this one is made from the table above, as the settings are.
+measure.__signature__ = _signature()  # type: ignore[attr-defined]

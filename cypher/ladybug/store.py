@@ -7,7 +7,7 @@ the file for one transaction and closes it again, so that what is on disk is who
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -107,6 +107,11 @@ class LadybugStore(GraphStore):
     ) -> Result:
         with self._thread, self._reading() as handle:
             return handle.read(cypher, params, row_limit=row_limit, time_limit=time_limit)
+
+    def columns(self, cypher: str, params: Mapping[str, Any] | None = None) -> dict[str, Sequence[Any]]:
+        """Run trusted, reading Cypher of ours and return its columns; many plain rows come as arrays."""
+        with self._thread, self._reading() as handle:
+            return handle.columns(cypher, params or {})
 
     def _write(self, work: Callable[[Transaction], T]) -> T:
         from circuit_atlas.cypher.ladybug.transaction import LadybugTransaction

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from circuit_atlas.cypher.library.query import Column, Query
 
 
-def frame(query: Query, params: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """Make the table of a query's rows.
+def frame(query: Query, params: Mapping[str, Any], columns: Mapping[str, Sequence[Any]]) -> pd.DataFrame:
+    """Make the table of a query's columns.
 
     Types: strings and lists are objects; integers int64 (Int64 where null is allowed); floats float64 (NaN for null);
     booleans bool (boolean where null is allowed).
@@ -27,7 +27,7 @@ def frame(query: Query, params: Mapping[str, Any], rows: Sequence[Mapping[str, A
     import pandas as pd
 
     table = pd.DataFrame(
-        {column.name: pd.Series(_values(query, column, rows), dtype=_dtype(column)) for column in query.columns}
+        {column.name: pd.Series(_values(query, column, columns), dtype=_dtype(column)) for column in query.columns}
     )
     table.attrs = {
         "query": query.name,
@@ -38,9 +38,11 @@ def frame(query: Query, params: Mapping[str, Any], rows: Sequence[Mapping[str, A
     return table
 
 
-def _values(query: Query, column: Column, rows: Sequence[Mapping[str, Any]]) -> list[Any]:
-    values = [row[column.name] for row in rows]
-    if not column.nullable and column.type is not PropertyType.FLOAT and None in values:
+def _values(query: Query, column: Column, columns: Mapping[str, Sequence[Any]]) -> Sequence[Any]:
+    values = columns[column.name]
+    # Arrays of an engine hold no nulls.
+    may_lack = not hasattr(values, "dtype") and not column.nullable and column.type is not PropertyType.FLOAT
+    if may_lack and None in values:
         raise StoreError(
             f"query {query.name!r} met a null in column {column.name!r}, which the schema requires: "
             "look for what is missing with: circuit-atlas check"

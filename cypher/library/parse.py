@@ -13,8 +13,9 @@ The header, one declaration a line, before the first line of Cypher:
     // column position: integer or null | token position; null where summed
     // column effect: float [units of the metric] | indirect effect
 
-`key` names the columns that tell rows apart (`one row` where there is one at most). A parameter without default is
-required. Any other comment in the header is an error, so that a misspelt declaration never goes unseen.
+`key` names the columns that tell rows apart (`one row` where there is one at most). `unordered`, where it is declared,
+names lists whose entries belong together by their place, in an order that is the engine's own. A parameter without
+default is required. Any other comment in the header is an error, so that a misspelt declaration never goes unseen.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ SINGLE = "one row"
 """The `key` of a query that gives one row at most."""
 
 _WORDS = ("name", "topic", "summary", "key")
+_OPTIONAL = ("unordered",)
 _WORD = re.compile(r"(?P<word>\w+)\s*:\s*(?P<text>.+)")
 _PARAM = re.compile(r"param\s+(?P<name>\w+)\s*:\s*(?P<type>[^=|]+?)\s*(=\s*(?P<default>[^|]*?)\s*)?\|\s*(?P<text>.+)")
 _COLUMN = re.compile(r"column\s+(?P<name>\w+)\s*:\s*(?P<type>[^\[|]+?)\s*(\[(?P<unit>[^\]]+)\]\s*)?\|\s*(?P<text>.+)")
@@ -86,7 +88,7 @@ def _declare(header: _Header, line: str, where: str) -> None:
         header.columns.append(_column(line, where))
     else:
         match = _WORD.fullmatch(line)
-        if match is None or match["word"] not in _WORDS:
+        if match is None or match["word"] not in (*_WORDS, *_OPTIONAL):
             raise QueryError(
                 f"{where}: not a declaration: {line!r}; a header has name, topic, summary, key, param, column"
             )
@@ -146,11 +148,15 @@ def _build(header: _Header, statement: Statement, where: str, path: Path | None)
             raise QueryError(f"{where}:1: the {kind} {twice[0]!r} is declared twice")
     declared = header.words["key"]
     key = () if declared == SINGLE else tuple(part.strip() for part in declared.split(","))
-    unknown = [part for part in key if part not in [c.name for c in header.columns]]
-    if unknown:
-        raise QueryError(f"{where}:1: the key names {unknown[0]!r}, which is no column")
-    columns, params = tuple(header.columns), tuple(header.params)
-    return Query(name, header.words["topic"], header.words["summary"], params, columns, key, statement.text, path)
+    unordered = tuple(part.strip() for part in header.words.get("unordered", "").split(",") if part.strip())
+    for word, parts in (("key", key), ("word 'unordered'", unordered)):
+        unknown = [part for part in parts if part not in [c.name for c in header.columns]]
+        if unknown:
+            raise QueryError(f"{where}:1: the {word} names {unknown[0]!r}, which is no column")
+    return Query(
+        *(name, header.words["topic"], header.words["summary"], tuple(header.params), tuple(header.columns)),
+        *(key, statement.text, path, unordered),
+    )
 
 
 def _check_params(query: Query, statement: Statement, where: str) -> None:

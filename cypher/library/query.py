@@ -79,6 +79,7 @@ class Query:
         key: the columns that tell rows apart; its ORDER BY ends with them.
         cypher: the statement, without its header.
         path: the file it came from.
+        unordered: columns of lists whose entries belong together by their place, in an order that is the engine's own.
 
     """
 
@@ -90,6 +91,7 @@ class Query:
     key: tuple[str, ...]
     cypher: str
     path: Path | None
+    unordered: tuple[str, ...] = ()
 
     def bind(self, params: Mapping[str, Any]) -> dict[str, ParamValue]:
         """Check and cast parameters (the command line gives strings) and fill in defaults.

@@ -36,7 +36,7 @@ def run_query(store: Store, query: Query, params: Mapping[str, Any]) -> pd.DataF
 
     """
     bound = bind_on(store, query, params)
-    return frame(query, bound, store.rows(query.cypher, bound))
+    return frame(query, bound, store.columns(query.cypher, bound))
 
 
 def query_rows(store: Store, query: Query, params: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from neo4j.graph import Node, Path, Relationship
 
+from circuit_atlas.cypher.base import SCALARS
 from circuit_atlas.cypher.schema import LABEL_BY_NAME, RELATIONSHIP_BY_NAME
 
 KeyOf = Callable[[str], str | None]
@@ -25,10 +26,15 @@ def plain(value: Any, key_of: KeyOf) -> Any:
             "_relationships": [plain(step, key_of) for step in value.relationships],
         }
     if isinstance(value, list):
-        return [plain(item, key_of) for item in value]
+        return value if _is_plain(value) else [plain(item, key_of) for item in value]
     if isinstance(value, dict):
         return {name: plain(item, key_of) for name, item in value.items()}
     return value.iso_format() if hasattr(value, "iso_format") else value
+
+
+def _is_plain(values: list[Any]) -> bool:
+    """Whether a list, which may be long, holds nothing that must be looked at one by one."""
+    return SCALARS.issuperset(map(type, values))
 
 
 def _node(node: Node) -> dict[str, Any]:
@@ -56,6 +62,6 @@ def ends_of(value: Any) -> Iterator[str]:
     elif isinstance(value, Path):
         for step in value.relationships:
             yield from ends_of(step)
-    elif isinstance(value, (list, dict)):
+    elif isinstance(value, (list, dict)) and not (isinstance(value, list) and _is_plain(value)):
         for item in value.values() if isinstance(value, dict) else value:
             yield from ends_of(item)

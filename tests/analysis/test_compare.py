@@ -133,7 +133,7 @@ def test_the_overlap_matrix(store: Store) -> None:
     assert contained.loc["he/object", "he/subject"] == pytest.approx(2 / 3)
     edges = overlap_matrix(store, of="edges", measure="weighted_jaccard")
     assert edges.loc["he/subject", "he/object"] == pytest.approx(0.2 / 3.0)
-    assert matrix.attrs["query"] == "overlap_all_nodes"
+    assert matrix.attrs["query"] == "node_uses"
     assert matrix.attrs["units"]["sva"] == "share"
     for wrong in ({"of": "paths"}, {"measure": "dice"}, {"level": "layer"}):
         with pytest.raises(QueryError, match=r"choose one of|must be one of"):

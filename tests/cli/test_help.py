@@ -16,7 +16,8 @@ from tests.cli.conftest import Command
 COMMANDS: dict[str, Any] = dict(typer.main.get_group(app).commands)
 EXPECTED = {
     "demo", "discover", "circuits", "show", "query", "compare", "copy", "delete", "check", "dashboard",
-    "models", "structure", "communities", "families",
+    "models", "structure", "communities", "families", "measure", "curve", "combine", "sharing", "overlap",
+    "exactness", "stability", "hypotheses",
 }  # fmt: skip
 
 

@@ -12,7 +12,8 @@ from torch import Tensor
 from bench import literal
 from circuit_atlas.ingest.baselines import MeanBaselines, inputs
 from circuit_atlas.ingest.changes import UnitChanges, run_ends, unit_changes
-from circuit_atlas.ingest.exact_edges import End, Intervention, exact_edge_effects
+from circuit_atlas.ingest.exact_edges import Intervention, arrived_effects, exact_edge_effects
+from circuit_atlas.ingest.moved_units import End
 from circuit_atlas.ingest.node_effects import exact_effects, path_gradients, path_points, unit_effects
 from circuit_atlas.ingest.sites import Site, site_from_name
 from tests.ingest.test_literal import KINDS, assert_near
@@ -104,6 +105,12 @@ def test_summed_positions_move_a_unit_everywhere(tmp_path: Path) -> None:
         after = literal.metric_with(subject, batch, down, (features, error))
         before = subject.metric(subject.model.run(batch.clean), batch)
     assert_near(ours, (after - before)[1])
+
+    # What arrives, times any gradient there: here one that is drawn.
+    outer = {down: torch.randn(error.shape, generator=torch.Generator().manual_seed(0))}
+    carried = arrived_effects(subject.model, subject.metric, batch, ends, changes, [edge], outer, 5)
+    clean_error = literal.split(subject.dictionaries[down], ends.clean[down])[1]
+    assert_near(carried, ((error - clean_error) * outer[down])[1].sum()[None])
 
 
 def test_points_and_weights_of_the_rules() -> None:

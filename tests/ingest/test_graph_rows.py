@@ -43,6 +43,8 @@ def test_one_row_of_each_thing_there_is_one_of(run: TinyRun) -> None:
 def test_sizes_are_counted_and_bounded(run: TinyRun) -> None:
     (circuit,) = run.rows("Circuit")
 
+    assert len(circuit["items"]) == circuit["n_examples"] == 4
+    assert len(set(circuit["items"])) == circuit["n_items"] == 2
     assert circuit["n_nodes"] == len(run.nodes()) == len(run.rows("CircuitNode")) - 1
     assert circuit["n_edges"] == len(edges(run))
     assert 50 < circuit["n_nodes"] <= 60

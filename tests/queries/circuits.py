@@ -33,7 +33,7 @@ EMBED_1, EMBED_5 = "toy/topk/embed/feature/1", "toy/topk/embed/feature/5"
 MLP_7, MLP_8 = "toy/topk/mlp_0/feature/7", "toy/topk/mlp_0/feature/8"
 RESID_3, RESID_4 = "toy/topk/resid_1/feature/3", "toy/topk/resid_1/feature/4"
 RESID_ERROR = "toy/topk/resid_1/error"
-SUBJECT, OBJECT = "toy/circuit/he%2Fsubject", "toy/circuit/he%2Fobject"
+SUBJECT, OBJECT, SVA = "toy/circuit/he%2Fsubject", "toy/circuit/he%2Fobject", "toy/circuit/sva"
 PAIR = {"circuit_a": "he/subject", "circuit_b": "he/object"}
 
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from tests.queries.circuits import EMBED_1, EMBED_5, MLP_7, MLP_8, OBJECT, RESID_3, RESID_4, RESID_ERROR, SUBJECT, case
+from tests.queries.expected_certainty import CERTAINTY
 from tests.queries.expected_overlap import OVERLAP
 
 CATALOGUE = [
@@ -299,4 +300,4 @@ FAITHFULNESS = [
     ),
 ]
 
-CASES = [*CATALOGUE, *CIRCUITS, *ERRORS, *FEATURES, *NEIGHBOURS, *FAITHFULNESS, *OVERLAP]
+CASES = [*CATALOGUE, *CIRCUITS, *ERRORS, *FEATURES, *NEIGHBOURS, *FAITHFULNESS, *OVERLAP, *CERTAINTY]

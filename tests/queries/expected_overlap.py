@@ -2,9 +2,36 @@
 
 from __future__ import annotations
 
-from tests.queries.circuits import EMBED_1, MLP_7, MLP_8, PAIR, RESID_3, RESID_4, RESID_ERROR, case
+from tests.queries.circuits import EMBED_1, MLP_7, MLP_8, OBJECT, PAIR, RESID_3, RESID_4, RESID_ERROR, SVA, case
 
 OVERLAP = [
+    case(
+        "comparable",
+        "circuit model suite positions selection node_floor edge_floor",
+        [(name, "toy", "topk", "keep", "mean", 0.1, 0.05) for name in ("he/object", "he/subject", "pool", "sva")],
+    ),
+    case(
+        "node_uses",
+        "node circuit kind component layer feature_index position role is_first_token effect",
+        [
+            (f"{OBJECT}/embed/feature/1/2", "he/object", "feature", "embed", -1, 1, 2, "subject", False, 0.25),
+            (f"{OBJECT}/mlp_0/feature/7/2", "he/object", "feature", "mlp", 0, 7, 2, "subject", False, 1.5),
+            (f"{OBJECT}/resid_1/error/3", "he/object", "error", "resid", 1, -1, 3, "verb", False, -0.5),
+            (f"{OBJECT}/resid_1/feature/4/3", "he/object", "feature", "resid", 1, 4, 3, "verb", False, 1.0),
+            (f"{OBJECT}/target/*", "he/object", "target", "target", 2, -1, -1, "", False, 0.0),
+        ],
+        to_name="he/object",
+    ),
+    case(
+        "edge_uses",
+        "source targets weights",
+        [
+            (f"{SVA}/embed/feature/5/1", [f"{SVA}/mlp_0/error/4", f"{SVA}/mlp_0/feature/7/4"], [0.1, 0.5]),
+            (f"{SVA}/mlp_0/error/4", [f"{SVA}/target/*"], [0.125]),
+            (f"{SVA}/mlp_0/feature/7/4", [f"{SVA}/target/*"], [0.5]),
+        ],
+        from_name="sva",
+    ),
     case(
         "overlap_nodes",
         "kind n_a n_b n_shared n_same_sign jaccard containment_a containment_b weighted_jaccard",

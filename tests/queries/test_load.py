@@ -169,3 +169,11 @@ def test_the_library_has_what_was_promised() -> None:
 def test_a_header_is_told_from_bare_cypher() -> None:
     assert has_header(SOUND)
     assert not has_header("// all circuits\nMATCH (c:Circuit) RETURN c.name")
+
+
+def test_lists_without_an_order_of_their_own_are_declared() -> None:
+    declared = SOUND.replace("// key: id\n", "// key: id\n// unordered: effect, layer\n")
+    assert parse_query_text(declared).unordered == ("effect", "layer")
+    assert parse_query_text(SOUND).unordered == ()
+    with pytest.raises(QueryError, match="the word 'unordered' names 'weight', which is no column"):
+        parse_query_text(declared.replace("effect, layer", "effect, weight"))

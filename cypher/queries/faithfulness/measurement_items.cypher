@@ -4,11 +4,13 @@
 // key: measurement
 // param circuit: circuit | name of the circuit
 // column measurement: string | key of the measurement
-// column kind: string | circuit; random (random nodes with its errors); edges, edges-permuted and edges-random of its edges
+// column circuit: string | name of the circuit
+// column kind: string | circuit; removal (one unit less); random (random nodes with its errors); edges, edges-permuted and edges-random of its edges
 // column task: string or null | the task it was measured on
 // column node_threshold: float [units of the metric] | nodes of larger absolute effect were kept
 // column edge_threshold: float or null [units of the metric] | edges of larger absolute weight were kept, where edges were measured
 // column n_edges: integer or null | edges kept, where edges were measured
+// column removed: string or null | the unit that a removal leaves out, as in the key of its node
 // column level: string or null | where its nodes act: keep (their position), role, or sum (every position)
 // column data_digest: string or null | digest of the examples
 // column n_nodes: integer | units kept
@@ -29,8 +31,8 @@
 MATCH (m:Measurement)-[:MEASURES]->(c:Circuit)
 WHERE c.name = $circuit
 OPTIONAL MATCH (m)-[:ON_TASK]->(t:Task)
-RETURN m.id AS measurement, m.kind AS kind, t.id AS task, m.node_threshold AS node_threshold,
-       m.edge_threshold AS edge_threshold, m.n_edges AS n_edges, m.level AS level, m.data_digest AS data_digest,
+RETURN m.id AS measurement, c.name AS circuit, m.kind AS kind, t.id AS task, m.node_threshold AS node_threshold,
+       m.edge_threshold AS edge_threshold, m.n_edges AS n_edges, m.removed AS removed, m.level AS level, m.data_digest AS data_digest,
        m.n_nodes AS n_nodes, m.n_active AS n_active, m.ablation AS ablation, m.means_over AS means_over,
        m.errors AS errors, m.start_layer AS start_layer, m.split AS split, m.seed AS seed,
        m.faithfulness AS faithfulness, m.completeness AS completeness, m.items AS items, m.full AS full, m.empty AS empty,

@@ -1,0 +1,182 @@
+"""Two circuits that may be compared, with what each uses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from circuit_atlas.analysis.graph import Floats, Ints
+from circuit_atlas.analysis.result import Asked, asked_for
+from circuit_atlas.analysis.sharing.codes import Codes
+from circuit_atlas.analysis.sharing.uses import (
+    KINDS,
+    LEVELS,
+    Reading,
+    Uses,
+    edge_uses,
+    node_uses,
+    read_edges,
+    read_nodes,
+    together,
+)
+from circuit_atlas.analysis.thresholds import refuse_threshold
+from circuit_atlas.cypher.resolve import resolve_circuit
+from circuit_atlas.errors import QueryError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from circuit_atlas.cypher.store import Store
+
+_IDENTITY = {"model": "models", "suite": "dictionaries"}
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Which units and edges of a circuit count.
+
+    Attributes:
+        node_threshold: units of larger absolute pooled effect; of edges, both ends are circuit nodes of larger
+            absolute effect (units of the metric).
+        edge_threshold: edges of larger absolute pooled weight (units of the metric).
+        size: of them the so many strongest units of each kind and circuit; where one has fewer, as many of the other.
+        edge_size: of them the so many strongest edges, likewise.
+
+    """
+
+    node_threshold: float = 0.0
+    edge_threshold: float = 0.0
+    size: int | None = None
+    edge_size: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("node_threshold", "edge_threshold"):
+            if not 0.0 <= getattr(self, name) < float("inf"):
+                raise QueryError(f"{name} is {getattr(self, name):g}; give a finite number from 0 up")
+        for name in ("size", "edge_size"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise QueryError(f"{name} is {value}; give a whole number from 1 up")
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """What results say of it."""
+        thresholds = {"node_threshold": self.node_threshold, "edge_threshold": self.edge_threshold}
+        return thresholds | {name: getattr(self, name) for name in ("size", "edge_size") if getattr(self, name)}
+
+
+@dataclass(frozen=True)
+class PairUses:
+    """What two circuits use: circuit 0 is the one, circuit 1 the other.
+
+    Attributes:
+        names: both circuits.
+        nodes: their units.
+        edges: their edges; none where they were not asked for.
+        asked: the queries.
+
+    """
+
+    names: tuple[str, str]
+    nodes: Uses
+    edges: Uses | None
+    asked: tuple[Asked, ...]
+
+    def of(self, what: str) -> Uses:
+        """Return the uses of nodes or edges."""
+        if what == "nodes":
+            return self.nodes
+        if self.edges is None:
+            raise QueryError("the edges of these circuits were not read")
+        return self.edges
+
+    def at(self, cut: Cut) -> PairUses:
+        """Keep what a stricter cut keeps, by size."""
+        edges = None if self.edges is None else self.edges.strongest(cut.edge_size)
+        return replace(self, nodes=self.nodes.strongest(cut.size), edges=edges)
+
+
+def read_pair(store: Store, a: str, b: str, level: str, cut: Cut, *, edges: bool = True) -> PairUses:
+    """Read what two circuits use, having seen that they may be compared.
+
+    Raises:
+        UnknownCircuitError: there is no such circuit.
+        QueryError: their models or dictionaries differ, the level does not fit their positions, a circuit's selection
+            forbids the thresholds, or these leave none of its nodes.
+
+    """
+    if level not in LEVELS:
+        raise QueryError(f"level is {level!r}; it must be one of {', '.join(LEVELS)}")
+    names = resolve_circuit(store, a), resolve_circuit(store, b)
+    heads = store.query("comparable")
+    one, other = (heads[heads["circuit"] == name].iloc[0] for name in names)
+    _require_same(one, other)
+    if level != "feature":
+        _require_positions(store, one, other, level)
+    for row in (one, other):
+        refuse_threshold(str(row["circuit"]), row, node_threshold=cut.node_threshold, edge_threshold=cut.edge_threshold)
+    codes = Codes(level)
+    read = [read_nodes(store, [name], codes, [0]) for name in names]
+    linked = [read_edges(store, [name], nodes) for name, nodes in zip(names, read, strict=True)] if edges else []
+    nothing: tuple[Ints, Ints, Floats] = (np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
+    nodes, links = together(read[0], read[1], [one for one, _ in linked] or [nothing, nothing])
+    uses = node_uses(nodes, codes, cut.node_threshold)
+    for place, name in enumerate(names):
+        _require_some(nodes, uses, place, name, cut.node_threshold)
+    asked = (*asked_for(heads), *nodes.asked, *(each for _, some in linked for each in some))
+    shared = edge_uses(nodes, links, codes, cut.node_threshold, cut.edge_threshold) if edges else None
+    return PairUses(names, uses, shared, asked).at(cut)
+
+
+def dense(uses: Uses, kind: str) -> tuple[Floats, Floats]:
+    """Return both circuits' values over all items of one kind, 0 where a circuit does not use one."""
+    here = uses.kind == KINDS.index(kind)
+    items, place = np.unique(uses.item[here], return_inverse=True)
+    values = np.zeros((2, len(items)))
+    values[uses.circuit[here], place] = uses.value[here]
+    return values[0], values[1]
+
+
+def _require_same(one: pd.Series[Any], other: pd.Series[Any]) -> None:
+    for column, what in _IDENTITY.items():
+        if one[column] != other[column]:
+            raise QueryError(
+                f"{one['circuit']!r} and {other['circuit']!r} cannot be compared, their {what} differ: "
+                f"{one[column]!r} and {other[column]!r}"
+            )
+
+
+def _require_positions(store: Store, one: pd.Series[Any], other: pd.Series[Any], level: str) -> None:
+    """Refuse roles and positions where there are none, and positions of two templates."""
+    for row in (one, other):
+        if row["positions"] == "sum":
+            raise QueryError(
+                f"circuit {row['circuit']!r} sums over positions, so level {level!r} has none: use 'feature'"
+            )
+        if row["positions"] == "role" and level == "position":
+            raise QueryError(f"circuit {row['circuit']!r} has nodes for roles, not for positions: use level 'role'")
+    if level != "position":
+        return
+    roles = [_roles(store, row["circuit"]) for row in (one, other)]
+    for position in sorted(roles[0].keys() & roles[1].keys()):
+        if roles[0][position] != roles[1][position]:
+            raise QueryError(
+                f"{one['circuit']!r} and {other['circuit']!r} have different templates: position {position} is "
+                f"{roles[0][position]!r} and {roles[1][position]!r}; use level 'role' or 'feature'"
+            )
+
+
+def _roles(store: Store, circuit: str) -> dict[int, str]:
+    table = store.query("effect_by_position", circuit=circuit)
+    return {int(p): role for p, role in zip(table["position"], table["role"], strict=True) if isinstance(role, str)}
+
+
+def _require_some(nodes: Reading, uses: Uses, place: int, name: str, threshold: float) -> None:
+    if not (uses.circuit == place).any():
+        strongest = np.abs(nodes.effect[nodes.circuit == place]).max(initial=0.0)
+        raise QueryError(
+            f"node_threshold {threshold:g} leaves no node of circuit {name!r}, whose strongest has an effect of "
+            f"{strongest:.3g}: give a lower one"
+        )

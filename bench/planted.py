@@ -1,0 +1,112 @@
+"""Pairs of circuits whose sharing is known: different mechanisms in the same prompts, or one mechanism with noise.
+
+Every site has features of its own frequency (of 64 examples) and mean activation, which go together. A circuit chooses
+`CHOSEN` of a site's features, likelier ones being those that are active more often and more strongly; how much likelier
+differs from site to site and from circuit to circuit. Different mechanisms: both choose independently, so whatever they
+share is activity's doing. One mechanism: both also take most of the same features, chosen likewise. A jump: both choose
+features active on more than `OFTEN` of the examples ten times as readily as others, and by nothing else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from circuit_atlas.analysis.sharing.candidates import Active
+from circuit_atlas.analysis.sharing.codes import Codes, encode_features, site_number
+from circuit_atlas.analysis.sharing.uses import FEATURE, Uses
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+SITES = tuple((component, layer) for layer in range(2) for component in ("attn", "mlp", "resid"))
+FEATURES, CHOSEN, EXAMPLES = 250, 40, 64
+MECHANISM, KEPT = 10, 0.8
+"""Features of a site that belong to the one mechanism, and the share of them that each circuit has."""
+
+OFTEN = 0.3
+
+DEGREE = 8
+"""Edges a node, on average."""
+
+
+@dataclass(frozen=True)
+class Planted:
+    """Two circuits: what was active on the data of each, and what each uses."""
+
+    active: tuple[dict[tuple[str, int], Active], dict[tuple[str, int], Active]]
+    nodes: Uses
+    edges: Uses
+
+
+def plant(random: np.random.Generator, *, same_data: bool, mechanism: bool, jump: bool = False) -> Planted:
+    """Make two circuits.
+
+    Args:
+        random: where chance comes from.
+        same_data: whether both were found on the same prompts; else features are active otherwise, though alike.
+        mechanism: whether they have a mechanism in common.
+        jump: whether choice jumps at a cut-off of frequency, in place of rising with activity.
+
+    """
+    active: tuple[dict[tuple[str, int], Active], dict[tuple[str, int], Active]] = ({}, {})
+    used: tuple[list[Ints], list[Ints]] = ([], [])
+    for site in SITES:
+        latent = random.standard_normal(FEATURES)
+        first = _activity(random, latent)
+        data = (first, first if same_data else _activity(random, latent))
+        shared = _choose(random, _odds(random, first, jump=jump), MECHANISM) if mechanism else np.zeros(0, np.int64)
+        for circuit, one in enumerate(data):
+            active[circuit][site] = one
+            own = shared[random.random(len(shared)) < KEPT]
+            odds = _odds(random, one, jump=jump)
+            odds[own] = 0.0
+            chosen = np.concatenate([own, _choose(random, odds, CHOSEN - len(own))])
+            used[circuit].append(encode_features(*site, np.sort(chosen)))
+    codes = [np.concatenate(some) for some in used]
+    return Planted(active, _nodes(random, codes), _edges(random, codes))
+
+
+def _activity(random: np.random.Generator, latent: Floats) -> Active:
+    often = np.exp(np.minimum(0.0, -1.5 + 1.2 * latent + 0.6 * random.standard_normal(FEATURES)))
+    strength = np.exp(0.5 * latent + 0.8 * random.standard_normal(FEATURES))
+    return Active(np.arange(FEATURES), np.maximum(1, np.round(often * EXAMPLES)) / EXAMPLES, strength)
+
+
+def _odds(random: np.random.Generator, one: Active, *, jump: bool) -> Floats:
+    if jump:
+        return np.where(one.frequency > OFTEN, 1.0, 0.1)
+    by_often, by_strength = random.uniform(0.2, 1.2, 2)
+    odds: Floats = one.frequency**by_often * one.activation**by_strength
+    return odds
+
+
+def _choose(random: np.random.Generator, odds: Floats, count: int) -> Ints:
+    return np.asarray(random.choice(FEATURES, count, replace=False, p=odds / odds.sum()), np.int64)
+
+
+def _nodes(random: np.random.Generator, codes: list[Ints]) -> Uses:
+    units, item = np.unique(np.concatenate(codes), return_inverse=True)
+    return _uses([len(one) for one in codes], item, random.standard_exponential(len(item)), units)
+
+
+def _edges(random: np.random.Generator, codes: list[Ints]) -> Uses:
+    """Edges from earlier to later sites at random, some features having many more than others."""
+    pairs = []
+    for one in codes:
+        busy = random.standard_exponential(len(one))
+        ends = np.sort(random.choice(len(one), (DEGREE * len(one), 2), p=busy / busy.sum()), axis=1)
+        ends = np.unique(ends[site_number(one)[ends[:, 0]] < site_number(one)[ends[:, 1]]], axis=0)
+        pairs.append(one[ends])
+    items, item = np.unique(np.concatenate(pairs), axis=0, return_inverse=True)
+    item = item.reshape(-1)
+    return _uses([len(one) for one in pairs], item, random.standard_exponential(len(item)), items)
+
+
+def _uses(counts: list[int], item: Ints, value: Floats, items: Ints) -> Uses:
+    circuit = np.repeat(np.arange(2), counts)
+    order = np.lexsort((item, circuit))
+    kind = np.full(len(item), FEATURE)
+    return Uses(circuit[order], kind, item[order], value, items, Codes("feature"))

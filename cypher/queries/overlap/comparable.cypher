@@ -1,0 +1,15 @@
+// name: comparable
+// topic: overlap
+// summary: What decides whether circuits can be compared: model, dictionaries, how positions and nodes were treated.
+// key: circuit
+// column circuit: string | name of the circuit
+// column model: string | the model it was found in
+// column suite: string | the set of dictionaries it was found with
+// column positions: string | keep (a node per position), sum, or role (a node per role)
+// column selection: string | nodes chosen by their mean effect, or per example
+// column node_floor: float [units of the metric] | nodes of smaller absolute effect were not stored
+// column edge_floor: float [units of the metric] | edges of smaller absolute weight were not stored
+MATCH (c:Circuit)
+RETURN c.name AS circuit, c.model_id AS model, c.suite AS suite, c.positions AS positions, c.selection AS selection,
+       c.node_floor AS node_floor, c.edge_floor AS edge_floor
+ORDER BY circuit

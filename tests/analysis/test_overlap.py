@@ -1,0 +1,198 @@
+"""Overlap on stores of both engines: the same rows, and the same figures as the queries that count in Cypher."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from circuit_atlas.analysis import compare, overlap, overlap_curve, overlap_matrix, sharing_null
+from circuit_atlas.analysis.plots import draw_overlap
+from circuit_atlas.cypher import Store, connect
+from circuit_atlas.errors import QueryError
+from tests.analysis.test_compare import with_circuit
+from tests.graphs import SVA, SVA_EDGES, circuit, small_circuits
+from tests.queries.test_random_graphs import GRAPHS
+from tests.store_fixtures import ENGINES, Filled
+
+CUTS = [(0.0, 0.0), (0.3, 0.0), (0.0, 0.4)]
+
+
+@pytest.fixture(scope="module")
+def stores(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Filled]:
+    """Random circuits and the small ones on each engine."""
+    rows = [*small_circuits(), *(circuit(name, *GRAPHS[name]) for name in ("r1", "r2", "r3", "r4"))]
+    filled = Filled(request, tmp_path_factory.mktemp("overlap"), rows)
+    yield filled
+    filled.close()
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize(("node_threshold", "edge_threshold"), CUTS)
+@pytest.mark.parametrize("level", ["feature", "position"])
+def test_figures_are_those_counted_in_cypher(
+    engine: str, level: str, node_threshold: float, edge_threshold: float, stores: Mapping[str, Store]
+) -> None:
+    store = stores[engine]
+    pair = {"circuit_a": "r2", "circuit_b": "r4", "level": level, "node_threshold": node_threshold}
+    found = compare(store, "r2", "r4", level, node_threshold, edge_threshold)
+    for table, wanted in (
+        (found.nodes, store.query("overlap_nodes", **pair)),
+        (found.edges, store.query("overlap_edges", **pair, edge_threshold=edge_threshold)),
+    ):
+        assert len(wanted)
+        pd.testing.assert_frame_equal(table[list(wanted.columns)], wanted, check_dtype=False, rtol=1e-9)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("of", ["nodes", "edges"])
+@pytest.mark.parametrize("first_token", ["drop", "keep", "only"])
+def test_the_matrix_is_that_counted_in_cypher(
+    engine: str, of: str, first_token: str, stores: Mapping[str, Store]
+) -> None:
+    store = stores[engine]
+    for level in ("feature", "role", "position"):
+        rows = store.query(f"overlap_all_{of}", level=level, first_token=first_token)
+        for measure in ("jaccard", "weighted_jaccard", "containment", "weighted_containment"):
+            matrix = overlap_matrix(store, level, of=of, measure=measure, first_token=first_token)
+            wanted = pd.DataFrame(np.eye(len(matrix)), matrix.index, matrix.columns)
+            one_way = "containment" in measure
+            for row in rows.to_dict("records"):
+                wanted.loc[row["circuit_a"], row["circuit_b"]] = row[f"{measure}_a" if one_way else measure]
+                wanted.loc[row["circuit_b"], row["circuit_a"]] = row[f"{measure}_b" if one_way else measure]
+            assert np.allclose(matrix, wanted, rtol=1e-6)
+
+
+@pytest.mark.slow
+def test_both_engines_give_the_same_rows(stores: Mapping[str, Store]) -> None:
+    def tables(store: Store) -> Iterator[pd.DataFrame]:
+        found = compare(store, "r3", "r4", size=5, edge_size=12)
+        yield from (found.nodes, found.edges, found.node_sites, found.edge_sites, found.units, found.links)
+        yield sharing_null(store, "r3", "r4", count=50)
+        yield sharing_null(store, "r3", "r4", "role", count=50)
+        for of in ("nodes", "edges"):
+            yield overlap_curve(store, "r3", "r4", of=of, count=20)
+            for measure in ("weighted_jaccard", "same_sign", "rank_correlation"):
+                yield overlap(store, of=of, measure=measure, count=20).pairs
+                yield overlap(store, of=of, measure=measure, null=False).clustered
+
+    for one, other in zip(*map(tables, stores.values()), strict=True):
+        pd.testing.assert_frame_equal(one, other, rtol=1e-9)
+        assert one.attrs == other.attrs
+
+
+def test_by_site_the_features_of_each_layer_and_component_are_counted(stores: Mapping[str, Store]) -> None:
+    found = compare(stores["ladybug"], "he/subject", "he/object")
+    columns = ["layer", "component", "n_a", "n_b", "n_shared"]
+    assert [tuple(row) for row in found.node_sites[columns].itertuples(index=False)] == [
+        (-1, "embed", 1, 1, 1), (0, "mlp", 2, 1, 1), (1, "resid", 1, 1, 0),
+    ]  # fmt: skip
+    assert [tuple(row) for row in found.edge_sites[columns].itertuples(index=False)] == [
+        (0, "mlp", 2, 1, 1), (1, "resid", 2, 1, 0),
+    ]  # fmt: skip
+    assert found.nodes.attrs["units"]["effect_a"] == "units of the metric"
+    assert [one["query"] for one in found.nodes.attrs["queries"]][:2] == ["comparable", "node_uses"]
+
+
+def test_at_equal_size_the_strongest_of_each_are_compared_and_listed(stores: Mapping[str, Store]) -> None:
+    found = compare(stores["ladybug"], "he/subject", "he/object", size=1, edge_size=1)
+    nodes = found.nodes.set_index("kind")
+    assert list(nodes.loc["feature", ["n_a", "n_b", "n_shared"]]) == [1, 1, 0]  # resid_1/3 and mlp_0/7
+    assert found.shared_units["kind"].tolist() == ["error"]
+    assert found.units_only_a["unit"].tolist() == ["toy/topk/resid_1/feature/3"]
+    assert found.units_only_b["unit"].tolist() == ["toy/topk/mlp_0/feature/7"]
+    assert found.links_only_b["weight_b"].tolist() == [1.2, 1.0]  # of a feature and the target; of errors both have one
+    assert found.edges.set_index("kind").loc["target", "n_shared"] == 0
+
+
+def test_the_curve_ends_with_all_that_both_have(stores: Mapping[str, Store]) -> None:
+    curve = overlap_curve(stores["ladybug"], "r3", "r4", sizes=[1, 3], null=False)
+    assert curve["size"].tolist() == [1, 3]
+    assert curve["n_a"].tolist() == [1, 3]
+    assert curve["expected"].isna().all()
+    most = overlap_curve(stores["ladybug"], "r3", "r4", null=False)["size"].max()
+    nodes = compare(stores["ladybug"], "r3", "r4").nodes
+    assert most == nodes.loc[nodes["kind"] == "feature", ["n_a", "n_b"]].to_numpy().min()
+    with pytest.raises(QueryError, match="size 99 cannot be had of both: 'r3' has"):
+        overlap_curve(stores["ladybug"], "r3", "r4", sizes=[99])
+
+
+def test_the_null_of_a_pair_by_hand(stores: Mapping[str, Store]) -> None:
+    """Features 1, 5 and 7 are active at every site; the one circuit has 1 and 7 of them, the other too."""
+    table = sharing_null(stores["ladybug"], "he/subject", "he/object", edges=False, count=10).set_index("figure")
+    row = table.loc["n_shared"]
+    # At each of two sites one of three features, which both circuits chose by activity or by chance.
+    assert (row["observed"], row["method"]) == (2.0, "exact")
+    assert 2 / 3 < row["expected"] < 2.0
+    assert 0.0 < row["p_value"] <= 0.5
+    assert table.attrs["outside"] == [2, 1]  # mlp_0/8 and resid_1/3; resid_1/4
+
+
+def test_pairs_and_clustering(stores: Mapping[str, Store], tmp_path: Path) -> None:
+    found = overlap(stores["ladybug"], count=50)
+    assert len(found.pairs) == 7 * 6 / 2
+    assert sorted(found.order) == sorted(found.matrix.columns)
+    first = found.pairs.to_dict("records")[0]
+    assert first["value"] == found.matrix.to_dict()[first["circuit_a"]][first["circuit_b"]]
+    assert found.pairs["value"].is_monotonic_decreasing
+    tested = found.pairs.dropna(subset="p_value")
+    assert (tested["q_value"] >= tested["p_value"]).all()
+    assert found.clustered.to_dict() == found.matrix.to_dict()
+    for suffix, start in ((".png", b"\x89PNG"), (".svg", b"<?xml")):
+        drawn = draw_overlap(found, tmp_path / f"overlap{suffix}").read_bytes()
+        assert drawn.startswith(start)
+        assert drawn == draw_overlap(found, tmp_path / f"again{suffix}").read_bytes()
+    assert b"he/subject" in drawn
+    assert "without the null" not in str(overlap(stores["ladybug"], null=False).pairs.attrs)
+
+
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """A store with another model's circuit, and with circuits stored without what was active on their data."""
+    with connect(f"ladybug:{tmp_path_factory.mktemp('mixed') / 'atlas.lbug'}") as opened:
+        bare = circuit("bare", SVA, SVA_EDGES)
+        nodes = {label: rows for label, rows in bare.nodes.items() if label != "Candidates"}
+        links = {
+            pair: rows for pair, rows in bare.relationships.items() if "Candidates" not in (pair.source, pair.target)
+        }
+        other = with_circuit(circuit("other model", SVA, SVA_EDGES, model="toy2"), model_id="toy2")
+        opened.write([*small_circuits(), type(bare)(bare.circuit_id, nodes, links), other])
+        yield opened
+
+
+def test_circuits_that_have_no_null_are_named(mixed: Store) -> None:
+    with pytest.raises(QueryError, match="'bare' was stored without what was active on its data"):
+        sharing_null(mixed, "bare", "sva")
+    found = overlap(mixed)
+    assert found.pairs.attrs["without_null"] == ["bare"]
+    bare = (found.pairs[["circuit_a", "circuit_b"]] == "bare").any(axis=1)
+    assert found.pairs.loc[bare, "p_value"].isna().all()
+    assert found.pairs.loc[~bare, "p_value"].notna().all()
+
+
+def test_circuits_of_other_models_share_nothing_and_make_no_pair(mixed: Store) -> None:
+    found = overlap(mixed, null=False)
+    assert found.matrix.loc["sva", "other model"] == 0.0
+    assert found.matrix.loc["sva", "bare"] == 1.0
+    assert not (found.pairs[["circuit_a", "circuit_b"]] == "other model").any(axis=None)
+
+
+def test_what_cannot_be_compared_is_one_line(mixed: Store, ladybug_url: str) -> None:
+    for asked, words in (
+        (lambda: compare(mixed, "sva", "he/object", node_threshold=1.2), "1.2 leaves no node of circuit 'sva'"),
+        (lambda: compare(mixed, "sva", "he/object", node_threshold=-1), "node_threshold is -1"),
+        (lambda: compare(mixed, "sva", "he/object", size=0), "size is 0"),
+        (lambda: compare(mixed, "sva", "he/object", "layer"), "level is 'layer'"),
+        (lambda: overlap_matrix(mixed, node_threshold=50), "no circuit has nodes of features above node_threshold 50"),
+        (lambda: overlap(mixed, count=0), "the number of draws is 0"),
+        (lambda: overlap_curve(mixed, "sva", "he/object", of="paths"), "of is 'paths'"),
+    ):  # fmt: skip
+        with pytest.raises(QueryError) as caught:
+            asked()
+        assert words in str(caught.value)
+        assert "\n" not in str(caught.value)
+    with connect(ladybug_url) as empty, pytest.raises(QueryError, match="the store has no circuits"):
+        overlap(empty)

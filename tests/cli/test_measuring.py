@@ -1,0 +1,121 @@
+"""Measuring on the command line: two circuits of the shipped model, found quickly, on a real store."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from circuit_atlas.cli.demo import shipped_settings
+from circuit_atlas.cypher import connect
+from circuit_atlas.ingest import discover, load
+from tests.cli.conftest import Command, Outcome
+
+A, B = "sva/simple", "sva/within_rc"
+QUICK = {
+    "method": "atp", "n_examples": 12, "n_held_out": 12, "max_nodes": 150, "max_edges": 600, "measure_thresholds": 0,
+}  # fmt: skip
+
+Here = Callable[..., Outcome]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with two circuits that nothing was measured of."""
+    path = tmp_path_factory.mktemp("measuring") / "atlas.lbug"
+    every = {settings.task: settings for settings in shipped_settings()}
+    loaded = load(every[A])
+    with connect(f"ladybug:{path}", create=True) as store:
+        for task in (A, B):
+            discover(dataclasses.replace(every[task], **QUICK), store=store, loaded=loaded)  # type: ignore[arg-type]
+    return path
+
+
+@pytest.fixture
+def here(made: Path, atlas_here: Command) -> Here:
+    return lambda *arguments: atlas_here(*arguments, "--store", str(made))
+
+
+@pytest.mark.slow
+def test_measure_then_curve_then_a_picture(here: Here, tmp_path: Path) -> None:
+    assert "run `circuit-atlas measure sva/simple` first" in here("curve", A).err
+    done = here("measure", A, "--sizes", "3", "--random-circuits", "2", "--edges", "2", "--errors", "default")
+    assert done.code == 0, done.err
+    assert done.out.startswith("measured sva/simple on sva/simple: ")
+    assert "n_edges" in done.out
+    curve = here("curve", A, "--draw", str(tmp_path / "curve.png"), "--show-cypher")
+    assert curve.code == 0, curve.err
+    assert "log_area" in curve.out
+    assert "measurement_items" in curve.err
+    assert (tmp_path / "curve.png").read_bytes().startswith(b"\x89PNG")
+    rows = json.loads(here("curve", A, "--format", "json").out)
+    assert {row["errors"] for row in rows} == {"default"}
+    assert len(rows) == 3
+    edges = here("curve", A, "--edges", "--draw", str(tmp_path / "edges.svg"))
+    assert (edges.code, "permuted_95" in edges.out) == (0, True)
+    assert b"edges kept" in (tmp_path / "edges.svg").read_bytes()
+    assert here("curve", A, "--sensitivity").code == 0
+
+
+@pytest.mark.slow
+def test_sharing_measures_what_two_circuits_share_on_both_tasks(here: Here) -> None:
+    combined = here("combine", A, B, "--operation", "union", "--name", "either")
+    assert combined.code == 0, combined.err
+    assert here("circuits").out.count("either") == 1
+    done = here("sharing", A, B, "--size", "40", "--random-circuits", "1", "--format", "json")
+    assert done.code == 0, done.err
+    rows = json.loads(done.out)
+    circuits = [A, B, f"{A} ∩ {B}", f"{A} ∖ {B}", f"{B} ∖ {A}", f"{A} ∪ {B}"]
+    assert [(row["circuit"], row["task"]) for row in rows] == [(c, task) for c in circuits for task in (A, B)]
+    sizes = {row["circuit"]: row["n_nodes"] for row in rows}
+    assert sizes[circuits[2]] + sizes[circuits[3]] == sizes[A]
+    assert sizes[circuits[2]] + sizes[circuits[4]] == sizes[B]
+    assert sizes[circuits[2]] + sizes[circuits[3]] + sizes[circuits[4]] == sizes[circuits[5]]
+    either = next(row for row in rows if row["circuit"] == circuits[5])
+    assert -1 < either["ablated"] < either["kept"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("measure", "sva/simpel"), "sva/simple"),
+        (("measure", A, "--sizes", "many"), "--sizes is 'many'; give a number, or mib"),
+        (("measure", A, "--errors", "half"), "errors has 'half'; choose of default"),
+        (("measure", A, "--threshold", "99"), "no node of 'sva/simple' has an absolute effect above 99"),
+        (("measure", A, "--start-layer", "9"), "start layer 9 leaves no layer"),
+        (("measure", A, "--examples", "/nowhere.jsonl"), "there is no examples file /nowhere.jsonl"),
+        (("measure", A, "--model", "/nowhere"), "/nowhere"),
+        (("measure", A, "--on", B, "--level", "keep", "--sizes", "1"), "measure with level role or sum"),
+        (("curve", A, "--draw", "curve.doc"), "run `circuit-atlas measure"),
+        (("curve", A, B, "--sensitivity"), "--sensitivity is of one circuit"),
+        (("curve", A, "--sensitivity", "--edges"), "leave out --edges"),
+        (("combine", A, B, "--operation", "times"), "choose one of intersection"),
+        (("combine", A, B, "--node-threshold", "99"), "nothing is left of"),
+        (("sharing", A, "nothing/here"), "nothing/here"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line(
+    tmp_path: Path, made: Path, atlas_here: Command, arguments: tuple[str, ...], words: str
+) -> None:
+    fresh = tmp_path / "atlas.lbug"
+    fresh.write_bytes(made.read_bytes())
+    with connect(f"ladybug:{fresh}") as store:
+        circuits = [store.read_circuit(row["id"]) for row in store.query("circuits").to_dict("records")]
+        bare = [
+            dataclasses.replace(
+                c,
+                nodes={**c.nodes, "Measurement": []},
+                relationships={pair: rows for pair, rows in c.relationships.items() if pair.source != "Measurement"},
+            )
+            for c in circuits
+        ]
+        store.write(bare)
+    done = atlas_here(*arguments, "--store", str(fresh))
+    assert (done.code, done.out) == (2, "")
+    line = done.err.strip().splitlines()[-1]
+    assert words in line
+    assert "Traceback" not in done.err

@@ -1,0 +1,79 @@
+"""`overlap`, and `compare` with sizes, sites, curve and null, on the three small circuits."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Command
+
+
+def test_the_matrix_and_the_pairs_are_shown(atlas_here: Command, store: str) -> None:
+    done = atlas_here("overlap", "--store", store)
+    assert (done.code, done.err) == (0, "")
+    assert "pairs: 3" in done.out
+    for word in ("he/object", "expected", "p_value", "q_value", "0.4"):
+        assert word in done.out
+    assert "p_value" not in atlas_here("overlap", "--no-null", "--store", store).out
+
+
+def test_json_and_csv_have_a_row_a_pair_or_the_matrix(atlas_here: Command, store: str) -> None:
+    asked = ("overlap", "--of", "edges", "--measure", "weighted_jaccard", "--draws", "20", "--store", store)
+    rows = json.loads(atlas_here(*asked, "--format", "json").out)
+    assert (rows[0]["circuit_a"], rows[0]["circuit_b"], rows[0]["n_shared"]) == ("he/object", "he/subject", 1)
+    assert len(list(csv.DictReader(io.StringIO(atlas_here(*asked, "--format", "csv").out)))) == 3
+    matrix = json.loads(atlas_here(*asked, "--matrix", "--format", "json").out)
+    assert {row["circuit"] for row in matrix} == {"he/object", "he/subject", "sva"}
+    assert all(row[row["circuit"]] == 1.0 for row in matrix)
+
+
+def test_a_picture_is_drawn_and_the_queries_shown(atlas_here: Command, store: str, tmp_path: Path) -> None:
+    picture = tmp_path / "overlap.svg"
+    done = atlas_here("overlap", "--draw", str(picture), "--show-cypher", "--store", store)
+    assert done.code == 0
+    assert picture.read_bytes().startswith(b"<?xml")
+    asked = [line.split()[3] for line in done.err.splitlines() if line.startswith("// circuit-atlas")]
+    assert asked == ["comparable", "node_uses", "candidates", "candidates", "candidates"]
+
+
+def test_compare_says_more_where_it_is_asked(atlas_here: Command, store: str) -> None:
+    pair = ("compare", "he/subject", "he/object", "--store", store)
+    plain = atlas_here(*pair).out
+    for words in (
+        "containment_a",
+        "rank_correlation",
+        "against chance",
+        "exact",
+        "2000 draws",
+        "units shared by both: 3",
+    ):
+        assert words in plain
+    assert "2 features of he/subject are not among those stored as active: left out" in plain
+    more = atlas_here(*pair, "--by-site", "--curve", "--size", "2", "--draws", "30", "--show-cypher")
+    assert "units of features, by site" in more.out
+    assert "features at each size" in more.out
+    assert "30 draws" in more.out
+    assert "edge_uses" in more.err
+    assert "against chance" not in atlas_here(*pair, "--no-null").out
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("overlap", "--node-threshold", "99"), "no circuit has nodes of features above node_threshold 99"),
+        (("overlap", "--draw", "overlap.doc"), "end it with"),
+        (("compare", "sva", "he/object", "--node-threshold", "1.2"), "leaves no node of circuit 'sva'"),
+        (("compare", "sva", "he/objekt"), "did you mean 'he/object'"),
+    ],
+)
+def test_what_cannot_be_compared_is_one_line(
+    words: tuple[str, ...], said: str, atlas_here: Command, store: str
+) -> None:
+    done = atlas_here(*words, "--store", store)
+    assert done.code == 2
+    assert said in done.err
+    assert done.err.count("\n") == 1
