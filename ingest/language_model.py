@@ -13,7 +13,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from circuit_atlas.errors import ModelError
-from circuit_atlas.ingest.digests import digest_json, digest_tensors
+from circuit_atlas.ingest.digests import digest_tensors, digest_tokenizer
 from circuit_atlas.ingest.sites import COMPONENTS, Site
 
 Replace = Callable[[Tensor], Tensor]
@@ -292,7 +292,7 @@ class LanguageModel:
             "d_vocab": self.d_vocab,
             "source": self.source,
             "weights_digest": digest_tensors(self.bridge.original_model.state_dict().items()),
-            "tokenizer_digest": None if self.tokenizer is None else digest_json(self.tokenizer.get_vocab()),
+            "tokenizer_digest": None if self.tokenizer is None else digest_tokenizer(self.tokenizer),
         }
 
 
