@@ -87,12 +87,12 @@ def discover(
     identity = identify(settings, work.subject, loaded.suite.name, work.data)
     if store is not None:
         _refuse_conflicts(store, identity)
-    finished = FinishedBatches.of_run(identity.circuit_id, reporter)
-    found = _find_in_memory(settings, work, loaded.suite.name, identity, reporter, finished)
-    rows = to_rows(found)
-    if store is not None:
-        store.write([rows])
-    finished.drop()
+    with FinishedBatches.of_run(identity.circuit_id, reporter) as finished:
+        found = _find_in_memory(settings, work, loaded.suite.name, identity, reporter, finished)
+        rows = to_rows(found)
+        if store is not None:
+            store.write([rows])
+        finished.drop()
     return DiscoveredCircuit(found.circuit["name"], rows, _summary(found, rows, time.perf_counter() - start))
 
 

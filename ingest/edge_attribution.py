@@ -103,11 +103,14 @@ def _batches_weights(
     pairs = {_name(up, down): (up, down) for down in [*units, None] for up in units}
     finished = finished or FinishedBatches()
     for index, batch in enumerate(batches):
-        total = finished.find("edges", batch)
+        downstream = units if takes_part is None else _parts(units, takes_part, batch)
+        among = {
+            f"{site.name} {name}": t for site in units for name, t in vars(downstream[site]).items() if t is not None
+        }
+        total = finished.find("edges", batch, among)
         if total is None:
-            downstream = units if takes_part is None else _parts(units, takes_part, batch)
             total = _batch_weights(subject, batch, states[index], downstream, units, rows, settings)
-            finished.keep("edges", batch, total)
+            finished.keep("edges", batch, total, among)
         yield batch, {pairs[name]: weights for name, weights in total.items()}
 
 
