@@ -55,6 +55,13 @@ class LanguageModel:
         return int(self.unembedding().shape[0])
 
     @property
+    def n_ctx(self) -> int | None:
+        """Most tokens that it reads, as its configuration says; None where that says nothing."""
+        told = self.bridge.original_model.config.get_text_config()
+        found = getattr(told, "max_position_embeddings", None) or getattr(told, "n_positions", None)
+        return None if found is None else int(found)
+
+    @property
     def device(self) -> torch.device:
         """Where its weights are."""
         device: torch.device = next(iter(self.bridge.parameters())).device
