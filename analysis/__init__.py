@@ -10,6 +10,7 @@ from circuit_atlas.analysis.faithfulness import faithfulness_table
 from circuit_atlas.analysis.null import false_discovery, sharing_null
 from circuit_atlas.analysis.overlap import Overlap, overlap, overlap_matrix
 from circuit_atlas.analysis.paths import strongest_paths
+from circuit_atlas.analysis.proximal import proximal_causes
 from circuit_atlas.analysis.sizes import overlap_curve
 from circuit_atlas.analysis.thresholds import require_threshold
 
@@ -26,6 +27,7 @@ __all__ = [
     "overlap",
     "overlap_curve",
     "overlap_matrix",
+    "proximal_causes",
     "require_threshold",
     "sensitivity",
     "sharing_null",

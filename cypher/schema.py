@@ -307,6 +307,8 @@ LABELS: tuple[Label, ...] = (
             ("m_complement", F, "mean metric with only the circuit ablated"),
             ("faithfulness", F, "(m_circuit - m_empty) / (m_full - m_empty); null where undefined"),
             ("completeness", F, "(m_complement - m_empty) / (m_full - m_empty); null where undefined"),
+            ("ranks_full", NS, "rank of the right answer among all tokens on each example, 1 the largest logit"),
+            ("ranks", NS, "the same with `removed` ablated"),
             ("full", FS, "metric of the whole model on each example"),
             ("empty", FS, "metric with every unit ablated, on each example"),
             ("circuit", FS, "metric with only the circuit left, on each example"),

@@ -17,6 +17,7 @@ import streamlit as st
 from circuit_atlas.cypher import connect
 from circuit_atlas.cypher.store import Store
 from circuit_atlas.dashboard.answers import Answer, ask
+from circuit_atlas.dashboard.curves import show_curves
 from circuit_atlas.dashboard.graph_view import draw, to_html
 from circuit_atlas.dashboard.layout import Columns
 from circuit_atlas.dashboard.legend import legend_html
@@ -77,6 +78,7 @@ def _show_store(store: Store) -> None:
     listed = next(row for row in records(circuits.frame) if row["name"] == name)
     _show_heading(records(circuit.frame)[0], listed["faithfulness"])
     _show_drawing(store, name, view, (listed["n_nodes"], listed["n_edges"]))
+    show_curves(store, names, name)
     _show_settings(circuit, ask(store, "measurements", circuit=name))
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from circuit_atlas.ingest.discovery import DiscoveredCircuit, Plan, discover, plan
     from circuit_atlas.ingest.measuring.measure import Measured, measure
+    from circuit_atlas.ingest.measuring.proximal import measure_proximal
     from circuit_atlas.ingest.measuring.removals import measure_removals
     from circuit_atlas.ingest.measuring.settings import MeasureSettings
     from circuit_atlas.ingest.preparation import load
@@ -23,6 +24,7 @@ _HOMES = {
     "MeasureSettings": "measuring.settings",
     "Measured": "measuring.measure",
     "measure": "measuring.measure",
+    "measure_proximal": "measuring.proximal",
     "measure_removals": "measuring.removals",
     "load": "preparation",
     "plan": "discovery",
@@ -38,6 +40,7 @@ __all__ = [
     "load",
     "load_settings",
     "measure",
+    "measure_proximal",
     "measure_removals",
     "plan",
 ]

@@ -60,7 +60,15 @@ def run_ablated(
 def _run_together(
     subject: Subject, batch: Batch, node_sets: Sequence[NodeSet], baselines: Mapping[Site, Values]
 ) -> Float[Tensor, "set batch"]:
-    count = len(node_sets)
+    replace = replacements(subject, batch, node_sets, baselines)
+    with torch.no_grad():
+        return evaluate(subject.model, subject.metric, batch.repeat(len(node_sets)), replace).view(len(node_sets), -1)
+
+
+def replacements(
+    subject: Subject, batch: Batch, node_sets: Sequence[NodeSet], baselines: Mapping[Site, Values]
+) -> dict[Site, Replace]:
+    """What each ablated site's activation becomes, for the batch as often over as there are node sets."""
     replace: dict[Site, Replace] = {}
     for site, baseline in baselines.items():
         kept = torch.stack([some[site] for some in node_sets])[:, None]
@@ -68,9 +76,7 @@ def _run_together(
             kept = kept[:, 0, batch.places]  # a row a position of each example
         if not bool(kept.all()):
             replace[site] = _mixture(subject.dictionaries[site], kept, baseline)
-    several = batch.repeat(count)
-    with torch.no_grad():
-        return evaluate(subject.model, subject.metric, several, replace).view(count, -1)
+    return replace
 
 
 def _mixture(dictionary: SparseDictionary, kept: Bool[Tensor, "set #batch place unit"], baseline: Values) -> Replace:

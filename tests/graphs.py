@@ -6,6 +6,7 @@ embed/1 and mlp_0/7 (and, at position 2, both of them); `sva` shares mlp_0/7 alo
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 from circuit_atlas.cypher import CircuitRows, Pair, keys
@@ -121,6 +122,17 @@ def _weights(weight: float) -> dict[str, Any]:
     exact = weight * 0.8 if abs(weight) >= 0.3 else None
     values = [weight * 0.5, weight * 1.5]
     return {"weight": weight, "weight_se": abs(weight) / 10, "exact_weight": exact, "weights": values}
+
+
+def with_measurements(rows: CircuitRows, changes: list[dict[str, Any]]) -> CircuitRows:
+    """The same circuit with a measurement for each of `changes`."""
+    (one,) = rows.nodes["Measurement"]
+    made = [{**one, "id": f"{one['id']}-{n}", **change} for n, change in enumerate(changes)]
+    relationships = dict(rows.relationships)
+    for type_, label in (("MEASURES", "Circuit"), ("ON_TASK", "Task")):
+        (link,) = relationships[Pair(type_, "Measurement", label)]
+        relationships[Pair(type_, "Measurement", label)] = [{**link, "from": m["id"]} for m in made]
+    return dataclasses.replace(rows, nodes={**rows.nodes, "Measurement": made}, relationships=relationships)
 
 
 def _unit_id(sae: str, unit: Unit) -> str:

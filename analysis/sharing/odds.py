@@ -1,9 +1,10 @@
 """How likely a circuit is to choose a feature, given no more than how often and how strongly it is active.
 
 A logistic regression of "is in the circuit" on the logarithms of frequency and mean activation, their squares and their
-product, site by site: first one fit with the same slopes at every site, then each site's departure from it, both with a
-ridge penalty (a normal prior of unit width on standardised slopes), so that sites with few chosen features lean on the
-others. This is the propensity score of Rosenbaum and Rubin (The central role of the propensity score, 1983).
+product, and hinges at three places of each and of both together, site by site: first one fit with the same slopes at
+every site, then each site's departure from it, both with a ridge penalty (a normal prior of unit width on standardised
+slopes), so that sites with few chosen features lean on the others. This is the propensity score of Rosenbaum and Rubin
+(The central role of the propensity score, 1983).
 """
 
 from __future__ import annotations
@@ -14,6 +15,12 @@ import numpy as np
 
 from circuit_atlas.analysis.graph import Floats, Ints
 from circuit_atlas.analysis.sharing.candidates import Active
+
+HINGES = (-0.7, 0.0, 0.7)
+"""Where slopes may change, in standard deviations: near the quartiles of a normal distribution."""
+
+RAREST = 1e-9
+"""Frequencies below this count as this."""
 
 STEPS, CLOSE = 40, 1e-8
 """Newton's method ends where no coefficient moves by more, or after so many steps."""
@@ -32,7 +39,7 @@ def log_odds(active: Sequence[Active], chosen: Sequence[Floats], ridge: float = 
 
     """
     sites: Ints = np.repeat(np.arange(len(active)), [len(one.feature) for one in active])
-    design = np.concatenate([_design(one) for one in active]) if len(active) else np.zeros((0, 15))
+    design = np.concatenate([_design(one) for one in active]) if len(active) else np.zeros((0, 6 + 3 * len(HINGES)))
     hit = np.concatenate([*chosen, np.zeros(0)])
     spread = design.std(axis=0)
     design = (design - design.mean(axis=0)) / np.where(spread > 0.0, spread, 1.0) if len(design) else design
@@ -49,11 +56,11 @@ def _design(active: Active) -> Floats:
     """Slopes' columns: logarithms standardised within the site, their squares and product, and "silent on clean"."""
     silent = active.activation <= 0.0
     floor = active.activation[~silent].min(initial=1.0)
-    frequency = _standard(np.log(active.frequency))
+    frequency = _standard(np.log(np.maximum(active.frequency, RAREST)))
     strength = _standard(np.log(np.where(silent, floor, active.activation)))
     columns = (frequency, strength, frequency**2, strength**2, frequency * strength, silent.astype(np.float64))
     both = (frequency + strength) / np.sqrt(2.0)
-    hinges = [np.maximum(0.0, x - k) for x in (frequency, strength, both) for k in (-0.7, 0.0, 0.7)]
+    hinges = [np.maximum(0.0, x - k) for x in (frequency, strength, both) for k in HINGES]
     return np.stack([*columns, *hinges], axis=1)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from circuit_atlas.cli.options import DatabaseOption, StoreOption, VersionOption, change_store, say_next
-from circuit_atlas.cli.output import print_table
+from circuit_atlas.cli.output import print_frame, print_table
 from circuit_atlas.cli.quiet import silence_libraries
 from circuit_atlas.cli.reporting import reporter
 from circuit_atlas.errors import SettingsError
@@ -93,6 +93,15 @@ EdgeThresholdOption = Annotated[
     list[float] | None,
     typer.Option("--edge-threshold", min=0, help="Edges of larger absolute weight (units of the metric); repeatable."),
 ]
+LastOption = Annotated[
+    int,
+    typer.Option(
+        "--last-features",
+        min=0,
+        help="Instead: ablate so many of the last layer's strongest features in the whole model, each alone and all at "
+        "once, and see how the rank of the right answer moves.",
+    ),
+]
 LevelOption = Annotated[
     str,
     typer.Option(
@@ -136,7 +145,7 @@ _GIVEN: tuple[tuple[str, str, Any, Any], ...] = (
 """Name of each option, the setting that it gives, its declaration and its default."""
 
 
-def measure(circuits: list[str], store: str | None, database: str | None, **given: Any) -> None:
+def measure(circuits: list[str], last_features: int, store: str | None, database: str | None, **given: Any) -> None:
     """Measure how faithful circuits are, size by size.
 
     Runs the model with only the circuit's nodes left to compute, all other units ablated, at each threshold, under each
@@ -159,10 +168,31 @@ def measure(circuits: list[str], store: str | None, database: str | None, **give
     settings["sizes"] = _sizes(given["sizes"])
     asked = [MeasureSettings(circuit=circuit, **settings) for circuit in circuits]
     with change_store(store, database) as place:
+        if last_features:
+            _proximal(place, asked, last_features)
+            return
         found = measure_all(place, asked)
         for one in found:
             _say(one)
         say_next([["curve", *dict.fromkeys(one.circuit for one in found), "--draw", "curve.png"]], place, store)
+
+
+def _proximal(store: Store, asked: Sequence[MeasureSettings], features: int) -> None:
+    from circuit_atlas.analysis import proximal_causes
+    from circuit_atlas.ingest import measure_proximal
+    from circuit_atlas.ingest.measuring.layout import Loader
+
+    loader = Loader()
+    for settings in asked:
+        found = measure_proximal(store, settings, features=features, reporter=reporter(), load_subject=loader)
+        typer.echo(f"{found.circuit} on {found.task}")
+        print_frame(proximal_causes(store, found.circuit), _PROXIMAL)
+
+
+_PROXIMAL = (
+    "removed", "ablation", "effect", "change", "change_low", "change_high", "rank", "rank_without", "fell", "rose",
+    "as_credited",
+)  # fmt: skip
 
 
 def _sizes(text: str) -> Any:
@@ -198,6 +228,7 @@ def _say(measured: Measured) -> None:
 def _signature() -> inspect.Signature:
     first = Parameter("circuits", Parameter.KEYWORD_ONLY, annotation=CircuitsArgument)
     own = [(name, kind, default) for name, _, kind, default in _GIVEN]
+    own += [("last_features", LastOption, 0)]
     own += [("store", StoreOption, None), ("database", DatabaseOption, None), ("version", VersionOption, False)]
     options = [Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=kind) for name, kind, default in own]
     return inspect.Signature([first, *options])

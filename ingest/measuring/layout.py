@@ -126,6 +126,14 @@ class Bench:
                 found.append(Setting(ablation, means, layer))
         return found
 
+    def place_names(self) -> list[str]:
+        """Each place as the keys of circuit nodes have it."""
+        if self.level == "sum":
+            return ["*"]
+        if self.level == "role":
+            return [keys.encode(role) for role in self.roles]
+        return [str(place) for place in range(self.circuit.places)]
+
     def usual_threshold(self, setting: Setting) -> float:
         """Node threshold of a circuit that counts as small: a quarter of the units active on one example."""
         sites = self.sites(setting.start_layer)

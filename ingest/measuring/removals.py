@@ -90,7 +90,7 @@ def _each_left_out(
     bench: Bench, named: UnitSet, circuit: UnitSet, *, with_errors: bool
 ) -> Iterator[tuple[str, UnitSet]]:
     """Every unit of the circuit as in the key of its node, and the circuit without it."""
-    places = _place_names(bench)
+    places = bench.place_names()
     for site, some in circuit.items():
         for key in named[site].keys.tolist():
             place, unit = divmod(key, some.width)
@@ -103,12 +103,3 @@ def _each_left_out(
 
 def _name(site: Site, feature: int | None, places: list[str], place: int) -> str:
     return f"{keys.unit(site.name, feature)}/{places[place]}"
-
-
-def _place_names(bench: Bench) -> list[str]:
-    """Each place as the keys of circuit nodes have it."""
-    if bench.level == "sum":
-        return ["*"]
-    if bench.level == "role":
-        return [keys.encode(role) for role in bench.roles]
-    return [str(place) for place in range(bench.circuit.places)]

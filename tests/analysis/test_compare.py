@@ -13,9 +13,19 @@ import pytest
 
 from circuit_atlas.analysis import compare, faithfulness_table, overlap_matrix, require_threshold, strongest_paths
 from circuit_atlas.analysis.faithfulness import bootstrap_interval
-from circuit_atlas.cypher import CircuitRows, Pair, Store, connect
+from circuit_atlas.cypher import CircuitRows, Store, connect
 from circuit_atlas.errors import QueryError
-from tests.graphs import OBJECT, OBJECT_EDGES, SUBJECT, SUBJECT_EDGES, SVA, SVA_EDGES, circuit, small_circuits
+from tests.graphs import (
+    OBJECT,
+    OBJECT_EDGES,
+    SUBJECT,
+    SUBJECT_EDGES,
+    SVA,
+    SVA_EDGES,
+    circuit,
+    small_circuits,
+    with_measurements,
+)
 
 
 def with_circuit(rows: CircuitRows, **changes: Any) -> CircuitRows:
@@ -28,17 +38,6 @@ def with_roles(rows: CircuitRows, roles: dict[int, str]) -> CircuitRows:
     """The same circuit under another template."""
     nodes = [{**n, "role": roles.get(n.get("position") or 0)} for n in rows.nodes["CircuitNode"]]
     return dataclasses.replace(rows, nodes={**rows.nodes, "CircuitNode": nodes})
-
-
-def with_measurements(rows: CircuitRows, changes: list[dict[str, Any]]) -> CircuitRows:
-    """The same circuit with a measurement for each of `changes`."""
-    (one,) = rows.nodes["Measurement"]
-    made = [{**one, "id": f"{one['id']}-{n}", **change} for n, change in enumerate(changes)]
-    relationships = dict(rows.relationships)
-    for type_, label in (("MEASURES", "Circuit"), ("ON_TASK", "Task")):
-        (link,) = relationships[Pair(type_, "Measurement", label)]
-        relationships[Pair(type_, "Measurement", label)] = [{**link, "from": m["id"]} for m in made]
-    return dataclasses.replace(rows, nodes={**rows.nodes, "Measurement": made}, relationships=relationships)
 
 
 RANDOM: list[dict[str, Any]] = [{"kind": "random", "seed": n, "faithfulness": n / 10, "full": None} for n in range(10)]

@@ -14,8 +14,7 @@ from circuit_atlas.analysis.curves import integrals, log_area
 from circuit_atlas.analysis.plots import draw_curves, draw_edge_curves, save
 from circuit_atlas.cypher import Store
 from circuit_atlas.errors import QueryError
-from tests.analysis.test_compare import with_measurements
-from tests.graphs import SVA, SVA_EDGES, circuit
+from tests.graphs import SVA, SVA_EDGES, circuit, with_measurements
 from tests.store_fixtures import ENGINES, Filled
 
 HALF: dict[str, Any] = {

@@ -132,6 +132,7 @@ def test_each_unit_left_out(store: Store) -> None:
     assert table["hurt_share"].tolist() == pytest.approx([1.925 / 4, -0.05 / 4])
     assert table["needed"].tolist() == [True, False]
     assert table.attrs["query"] == "measurement_items"
+    assert store.query("measurements", circuit="four")["kind"].tolist() == ["circuit"]  # removals are not listed
 
 
 def test_several_circuits_are_adjusted_together(store: Store) -> None:

@@ -11,6 +11,8 @@ import pytest
 
 from circuit_atlas.analysis import compare, overlap, overlap_curve, overlap_matrix, sharing_null
 from circuit_atlas.analysis.plots import draw_overlap
+from circuit_atlas.analysis.sharing.codes import Codes
+from circuit_atlas.analysis.sharing.uses import read_edges, read_nodes
 from circuit_atlas.cypher import Store, connect
 from circuit_atlas.errors import QueryError
 from tests.analysis.test_compare import with_circuit
@@ -129,6 +131,30 @@ def test_the_null_of_a_pair_by_hand(stores: Mapping[str, Store]) -> None:
     assert 2 / 3 < row["expected"] < 2.0
     assert 0.0 < row["p_value"] <= 0.5
     assert table.attrs["outside"] == [2, 1]  # mlp_0/8 and resid_1/3; resid_1/4
+
+
+def test_circuits_without_edges_above_the_threshold_share_none(stores: Mapping[str, Store]) -> None:
+    found = compare(stores["ladybug"], "he/subject", "he/object", edge_threshold=99.0)
+    assert (len(found.edges), len(found.links), len(found.edge_sites)) == (0, 0, 0)
+    assert len(found.shared_units) == 3
+    table = sharing_null(stores["ladybug"], "he/subject", "he/object", edge_threshold=99.0, count=10)
+    assert table.loc[table["of"] == "edges", "p_value"].tolist() == [0.5, 0.5]
+
+
+def test_a_circuit_compared_with_itself_shares_all(stores: Mapping[str, Store]) -> None:
+    found = compare(stores["ladybug"], "r4", "r4")
+    for table in (found.nodes, found.edges, found.node_sites):
+        assert (table["jaccard"] == 1.0).all()
+        assert (table["weighted_jaccard"] == 1.0).all()
+
+
+def test_a_circuit_written_while_others_are_read_is_passed_over(stores: Mapping[str, Store]) -> None:
+    codes = Codes("feature")
+    nodes = read_nodes(stores["ladybug"], ["r1", "r3"], codes, [0, 0])  # r2 is between them
+    assert set(nodes.circuit.tolist()) == {0, 1}
+    assert {key.split("/")[2] for key in nodes.node} == {"r1", "r3"}
+    (source, _, _), _ = read_edges(stores["ladybug"], ["r1", "r3"], nodes)
+    assert len(source) == len(GRAPHS["r1"][1]) + len(GRAPHS["r3"][1])
 
 
 def test_pairs_and_clustering(stores: Mapping[str, Store], tmp_path: Path) -> None:

@@ -67,6 +67,19 @@ class Page:
         cells = [row.find_elements(By.CSS_SELECTOR, "th, td") for row in rows]
         return [[cell.get_attribute("textContent") or "" for cell in row] for row in cells]
 
+    def table_with(self, heading: str) -> list[dict[str, str]]:
+        """Rows of the first table that has a column of this heading, by heading."""
+        for place in range(len(self._all("[data-testid='stDataFrame']"))):
+            first, *rows = self.table(place)
+            if heading in first:
+                return [dict(zip(first, row, strict=True)) for row in rows]
+        return []
+
+    def pictures(self) -> list[int]:
+        """Widths in pixels of the pictures that the page shows."""
+        found = self._all("[data-testid='stImage'] img, [data-testid='stImageContainer'] img")
+        return [int(str(image.get_property("naturalWidth") or 0)) for image in found]
+
     def counts(self) -> tuple[int, int]:
         """Nodes and edges that the page says are drawn."""
         found = re.search(r"([\d,]+) nodes, ([\d,]+) edges drawn of", self.text())

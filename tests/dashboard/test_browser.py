@@ -137,6 +137,13 @@ def test_the_panels_show_the_cypher_that_was_asked(page: Page) -> None:
     assert "MATCH (c:Circuit)-[:HAS_NODE]->(s:CircuitNode)-[e:EDGE]->(d:CircuitNode)" in page.text()
 
 
+def test_the_curve_of_a_circuit_is_drawn_with_its_figures(page: Page) -> None:
+    page.choose("he/subject")
+
+    assert page.until(lambda: any(width > 400 for width in page.pictures()))
+    assert page.until(lambda: [row["circuit"] for row in page.table_with("CPR")] == ["he/subject"])
+
+
 def test_another_process_may_write_while_the_page_is_open(page: Page, store_url: str, address: str) -> None:
     with connect(store_url) as store:
         store.write([big_circuit("written/meanwhile", 10, 12)])

@@ -108,6 +108,7 @@ def test_a_role_of_one_token_has_the_exact_effects_of_its_position(tmp_path: Pat
     settings: dict[str, Any] = {
         "max_nodes": 60,
         "node_floor": 0.0,
+        "exact_nodes": 25,
         "exact_edges": 40,
         "max_edges": 60,
         "edge_floor": 0.0,
@@ -120,6 +121,9 @@ def test_a_role_of_one_token_has_the_exact_effects_of_its_position(tmp_path: Pat
     measured = [sorted(e["exact_weight"] for e in c.rows.relationships[EDGE] if e["exact_weight"]) for c in found]
     assert len(measured[0]) == 40
     assert measured[0] == pytest.approx(measured[1], abs=1e-5)
+    nodes = [sorted(n["exact_effect"] for n in c.rows.nodes["CircuitNode"] if n.get("exact_effect")) for c in found]
+    assert len(nodes[0]) == 25
+    assert nodes[0] == pytest.approx(nodes[1], abs=1e-5)
 
 
 def test_measured_with_its_nodes_by_role_and_kept_in_a_store(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from circuit_atlas.cypher import CircuitRows
-from tests.graphs import Edge, Unit, circuit, small_circuits
+from tests.graphs import Edge, Unit, circuit, small_circuits, with_measurements
 
 POOL: list[Unit] = [
     ("embed", 1, 0, 4.0),
@@ -29,6 +29,11 @@ POOL_EDGES: list[Edge] = [
     (5, -1, 0.25),
 ]
 
+REMOVED: dict[str, Any] = {
+    "kind": "proximal", "removed": "mlp_0/feature/7/2", "circuit": [0.5, 2.0], "ranks_full": [1, 2], "ranks": [4, 2],
+}  # fmt: skip
+"""A feature of `pool` that was ablated alone."""
+
 EMBED_1, EMBED_5 = "toy/topk/embed/feature/1", "toy/topk/embed/feature/5"
 MLP_7, MLP_8 = "toy/topk/mlp_0/feature/7", "toy/topk/mlp_0/feature/8"
 RESID_3, RESID_4 = "toy/topk/resid_1/feature/3", "toy/topk/resid_1/feature/4"
@@ -39,7 +44,7 @@ PAIR = {"circuit_a": "he/subject", "circuit_b": "he/object"}
 
 def four_circuits() -> list[CircuitRows]:
     """`he/subject`, `he/object`, `sva` and `pool`."""
-    return [*small_circuits(), circuit("pool", POOL, POOL_EDGES)]
+    return [*small_circuits(), with_measurements(circuit("pool", POOL, POOL_EDGES), [{}, REMOVED])]
 
 
 @dataclass(frozen=True)

@@ -290,6 +290,12 @@ FAITHFULNESS = [
         circuit="sva",
     ),
     case(
+        "proximal",
+        "task removed effect metric metric_without ranks ranks_without",
+        [("pool", "mlp_0/feature/7/2", 1.0, [1.0, 3.0], [0.5, 2.0], [1, 2], [4, 2])],
+        circuit="pool",
+    ),
+    case(
         "candidates",
         "candidates component layer mean_active d_sae feature_indices frequency",
         [
