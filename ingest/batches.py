@@ -102,6 +102,36 @@ def demand_equal_length(examples: Sequence[TokenExample]) -> None:
         )
 
 
+def demand_context(examples: Sequence[TokenExample], most: int | None) -> None:
+    """Demand that no example has more tokens than the model reads (None: unknown).
+
+    Raises:
+        DataError: one has; its line is named.
+
+    """
+    for one in examples:
+        if most is not None and len(one.clean) > most:
+            raise DataError(
+                f"{one.example.where}: {len(one.clean)} tokens, but the model's context holds {most}; shorten it"
+            )
+
+
+def demand_unequal_answers(examples: Sequence[TokenExample]) -> None:
+    """Demand that the answers of each pair are different tokens, as a difference between them needs.
+
+    Raises:
+        DataError: those of one are the same; its line is named.
+
+    """
+    for one in examples:
+        clean, patch = set(one.clean_set or (one.clean_answer,)), set(one.patch_set or (one.patch_answer,))
+        if clean == patch:
+            raise DataError(
+                f"{one.example.where}: clean_answer and patch_answer are the same, so their logit difference is always "
+                "zero; mend the line, or take a metric of one answer, such as negative-logit"
+            )
+
+
 def resample(examples: Sequence[TokenExample], seed: int) -> list[TokenExample]:
     """Give each example, as its other input, the clean input of one of another item that is equally long.
 

@@ -41,6 +41,7 @@ from circuit_atlas.ingest.states import Fixed, by_input
 from circuit_atlas.ingest.strongest_edges import exact_weights
 from circuit_atlas.ingest.subject import Subject
 from circuit_atlas.ingest.texts import read_texts
+from circuit_atlas.ingest.tokens import unknown_words
 from circuit_atlas.progress import Reporter, Silent
 
 
@@ -84,15 +85,18 @@ def discover(
     texts = read_texts(settings)  # first: a broken line is told at once, not after the model has loaded
     loaded = loaded or load(settings)
     work = prepare(settings, texts, loaded)
+    unknown = unknown_words([*work.data.train, *work.data.held_out], loaded.model.tokenizer)
+    if unknown is not None:
+        reporter.note(unknown)
     identity = identify(settings, work.subject, loaded.suite.name, work.data)
     if store is not None:
         _refuse_conflicts(store, identity)
-    finished = FinishedBatches.of_run(identity.circuit_id, reporter)
-    found = _find_in_memory(settings, work, loaded.suite.name, identity, reporter, finished)
-    rows = to_rows(found)
-    if store is not None:
-        store.write([rows])
-    finished.drop()
+    with FinishedBatches.of_run(identity.circuit_id, reporter) as finished:
+        found = _find_in_memory(settings, work, loaded.suite.name, identity, reporter, finished)
+        rows = to_rows(found)
+        if store is not None:
+            store.write([rows])
+        finished.drop()
     return DiscoveredCircuit(found.circuit["name"], rows, _summary(found, rows, time.perf_counter() - start))
 
 
@@ -166,7 +170,7 @@ def _find(
         edge_floor=edge_floor,
         items=shape.items.tolist(),
         accuracy=accuracy(subject.model, train),
-        right_sign=right_sign(attribution),
+        right_sign=right_sign(attribution, _ablation(settings, data)),
         checks=check_sites(subject, train, attribution),
     )
     for line in warnings(facts.checks, facts.accuracy, facts.right_sign, identity.task):

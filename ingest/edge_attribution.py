@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -53,10 +54,11 @@ def attribute_edges(
 
     """
     moments: dict[tuple[Site, Site | None], ItemMoments] = {}
+    examples_of = Counter(item for batch in batches for item in batch.items.tolist())
     with reporter.task("edge weights", sum(len(b.clean) for b in batches)) as advance:
         for batch, total in _batches_weights(subject, batches, states, units, takes_part, settings, finished):
             for pair, weights in total.items():
-                moments.setdefault(pair, ItemMoments()).add(weights, batch.items)
+                moments.setdefault(pair, ItemMoments(examples_of)).add(weights, batch.items)
             advance(len(batch.clean))
     return {pair: PairWeights(gathered.mean(), gathered.standard_error()) for pair, gathered in moments.items()}
 
@@ -101,11 +103,14 @@ def _batches_weights(
     pairs = {_name(up, down): (up, down) for down in [*units, None] for up in units}
     finished = finished or FinishedBatches()
     for index, batch in enumerate(batches):
-        total = finished.find("edges", batch)
+        downstream = units if takes_part is None else _parts(units, takes_part, batch)
+        among = {
+            f"{site.name} {name}": t for site in units for name, t in vars(downstream[site]).items() if t is not None
+        }
+        total = finished.find("edges", batch, among)
         if total is None:
-            downstream = units if takes_part is None else _parts(units, takes_part, batch)
             total = _batch_weights(subject, batch, states[index], downstream, units, rows, settings)
-            finished.keep("edges", batch, total)
+            finished.keep("edges", batch, total, among)
         yield batch, {pairs[name]: weights for name, weights in total.items()}
 
 

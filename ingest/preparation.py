@@ -9,16 +9,18 @@ from dataclasses import dataclass
 import torch
 
 from circuit_atlas.errors import SettingsError
-from circuit_atlas.ingest.batches import Batch, TokenExample, batches
+from circuit_atlas.ingest.ablation import ablated_sites
+from circuit_atlas.ingest.batches import Batch, TokenExample, batches, demand_context, demand_unequal_answers
 from circuit_atlas.ingest.budget import Budget
 from circuit_atlas.ingest.data import Data, to_tokens
 from circuit_atlas.ingest.dictionary_files import Suite, load_suite
 from circuit_atlas.ingest.language_model import LanguageModel
 from circuit_atlas.ingest.metric_choice import choose_metric
-from circuit_atlas.ingest.metrics import Divergence
+from circuit_atlas.ingest.metrics import Divergence, LogitDifference
 from circuit_atlas.ingest.model_files import load_model
 from circuit_atlas.ingest.releases import at_hand
 from circuit_atlas.ingest.settings import DiscoverSettings
+from circuit_atlas.ingest.sites import Site
 from circuit_atlas.ingest.subject import Subject
 from circuit_atlas.ingest.texts import Texts
 
@@ -100,9 +102,27 @@ def prepare(settings: DiscoverSettings, texts: Texts, loaded: Loaded) -> Work:
     if not dictionaries:
         raise SettingsError(f"no dictionary sits at or before what the metric {metric.name} reads")
     data = to_tokens(settings, texts, model.tokenizer, metric.answers)
+    demand_context([*data.train, *data.held_out], model.n_ctx)
+    if isinstance(metric, LogitDifference):
+        demand_unequal_answers([*data.train, *data.held_out])
+    _refuse_unmeasurable(settings, model, list(dictionaries))
     return Work(
         Subject(model, dictionaries, metric, Budget.of(settings.memory, model.device)), data, settings.batch_size
     )
+
+
+def _refuse_unmeasurable(settings: DiscoverSettings, model: LanguageModel, sites: Sequence[Site]) -> None:
+    """Refuse a first layer to ablate behind which there is nothing."""
+    if settings.start_layer >= model.n_layers:
+        raise SettingsError(
+            f"start_layer is {settings.start_layer}, which leaves no layer of {model.name} to ablate: it has layers 0 "
+            f"to {model.n_layers - 1}"
+        )
+    if settings.measure_thresholds and not ablated_sites(sites, settings.start_layer):
+        raise SettingsError(
+            f"start_layer is {settings.start_layer}, but no dictionary sits there or later, so nothing can be ablated: "
+            "lower it, or set measure_thresholds to 0"
+        )
 
 
 def _with_reference(subject: Subject, batch: Batch) -> Batch:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -165,6 +166,8 @@ class DiscoverSettings:
             value = getattr(self, field)
             if get_origin(kind) is Literal and value not in get_args(kind):
                 raise SettingsError(f"{field} is {value!r}; choose one of {', '.join(get_args(kind))}")
+            if kind is float and not math.isfinite(value):
+                raise SettingsError(f"{field} is {value}; it must be a finite number")
         for field in ("model", "dictionaries", "examples"):
             if not getattr(self, field):
                 raise SettingsError(f"{field} is not given; name it as an option or in the settings file")
