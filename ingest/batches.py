@@ -84,6 +84,11 @@ class Batch:
         taken: dict[str, Any] = {name: None if t is None else t[rows] for name, t in vars(self).items()}
         return Batch(**taken)
 
+    def to(self, device: torch.device | str) -> Batch:
+        """Return it on another device."""
+        moved: dict[str, Any] = {name: None if t is None else t.to(device) for name, t in vars(self).items()}
+        return Batch(**moved)
+
 
 def demand_equal_length(examples: Sequence[TokenExample]) -> None:
     """Demand that all examples are equally long, as keeping positions needs.

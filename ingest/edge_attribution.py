@@ -54,7 +54,7 @@ def attribute_edges(
     """
     moments: dict[tuple[Site, Site | None], ItemMoments] = {}
     with reporter.task("edge weights", sum(len(b.clean) for b in batches)) as advance:
-        for batch, total in _batches_weights(subject, batches, states, units, takes_part, settings, finished):
+        for batch, total in batches_weights(subject, batches, states, units, takes_part, settings, finished):
             for pair, weights in total.items():
                 moments.setdefault(pair, ItemMoments()).add(weights, batch.items)
             advance(len(batch.clean))
@@ -81,13 +81,13 @@ def example_weights(
     count = sum(len(b.clean) for b in batches)
     stored = {pair: weights.weight.abs() > floor for pair, weights in edges.items()}
     found = {pair: torch.zeros(int(mask.sum()), count) for pair, mask in stored.items()}
-    for batch, total in _batches_weights(subject, batches, states, units, takes_part, settings, finished):
+    for batch, total in batches_weights(subject, batches, states, units, takes_part, settings, finished):
         for pair, weights in total.items():
             found[pair][:, batch.indices.cpu()] = weights[:, stored[pair]].T.float().cpu()
     return found
 
 
-def _batches_weights(
+def batches_weights(
     subject: Subject,
     batches: Sequence[Batch],
     states: Sequence[BatchState],

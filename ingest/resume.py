@@ -22,6 +22,9 @@ from circuit_atlas._version import __version__
 from circuit_atlas.ingest.batches import Batch
 from circuit_atlas.progress import Reporter, Silent
 
+_FORM = 2
+"""Changes with what is kept of a batch."""
+
 
 class FinishedBatches:
     """Tensors of finished batches, a file each; without a folder nothing is kept and nothing is found."""
@@ -33,12 +36,17 @@ class FinishedBatches:
     def of_run(cls, circuit_id: str, reporter: Reporter) -> FinishedBatches:
         """Those of the run that finds a circuit; says how many an earlier one has left."""
         root = os.environ.get("CIRCUIT_ATLAS_CACHE") or platformdirs.user_cache_dir("circuit-atlas")
-        name = hashlib.sha256(f"{__version__} {circuit_id}".encode()).hexdigest()[:24]
+        name = hashlib.sha256(f"{__version__} {_FORM} {circuit_id}".encode()).hexdigest()[:24]
         folder = Path(root) / "unfinished" / name
         found = len(list(folder.glob("*.pt"))) if folder.is_dir() else 0
         if found:
             reporter.note(f"going on from an interrupted run: {found} of its batches are finished")
         return cls(folder, reporter)
+
+    @property
+    def folder(self) -> Path | None:
+        """Where they lie; None: nothing is kept."""
+        return self._folder
 
     def find(self, what: str, batch: Batch) -> dict[str, Any] | None:
         """Return what was kept of a batch; None where nothing was, or the file is broken."""
