@@ -2,8 +2,8 @@
 
 A model of Pythia-70M's shape with 19 dictionaries of width 32,768 and the default budget, through the public
 `discover`, each in a process of its own: a pair, and a single prompt whose units are set to zero. One step of `ig`
-holds what ten hold, for one sequence runs at a time. Peaks are resident memory above that after the imports, so that Python's own
-objects, the tokenizer and freed memory that the heap keeps count too.
+holds what ten hold, for one sequence runs at a time. Peaks are resident memory above that after the imports, so that
+Python's own objects, the tokenizer and freed memory that the heap keeps count too.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from circuit_atlas.ingest.budget import DEFAULT
 
 MOST = 1.2
 """The budget is kept to within a fifth."""
+NODES = 200
 
 
 def run(quick: bool) -> list[Figure]:
@@ -37,7 +38,7 @@ def run(quick: bool) -> list[Figure]:
 
 
 def _figures(name: str, made: Workload, examples: Path, **settings: Any) -> list[Figure]:
-    found = measured("engine", made, str(examples), max_nodes=500, **settings)
+    found = measured("engine", made, str(examples), max_nodes=NODES, **settings)
     nodes, both = (found[key] - found["weights"] for key in ("memory at nodes", "memory"))
     return [
         at_most(f"{name}: peak of nodes over the budget", nodes / DEFAULT, "", MOST),

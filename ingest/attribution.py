@@ -11,6 +11,7 @@ from torch import Tensor
 
 from circuit_atlas.errors import AttributionError
 from circuit_atlas.ingest.batches import Batch
+from circuit_atlas.ingest.heap import give_back
 from circuit_atlas.ingest.node_effects import UnitEffects
 from circuit_atlas.ingest.resume import FinishedBatches
 from circuit_atlas.ingest.settings import DiscoverSettings
@@ -60,6 +61,8 @@ def attribute_nodes(
     with reporter.task("node effects", sum(len(b.clean) for b in batches)) as advance:
         for batch in batches:
             begun = states.begin(batch)
+            if subject.budget.is_large(subject.model, *batch.clean.shape):
+                give_back()
             for site, rows in begun.effects.items():
                 parts[site].append(rows)
             clean.put(batch, begun.metric_clean)

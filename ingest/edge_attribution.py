@@ -12,6 +12,7 @@ from torch import Tensor
 from circuit_atlas.ingest.batches import Batch
 from circuit_atlas.ingest.cotangents import ActiveAt, ActiveRows, UnitRows, Units
 from circuit_atlas.ingest.edge_weights import EdgeInputs, cut_graph, edge_weights
+from circuit_atlas.ingest.heap import give_back
 from circuit_atlas.ingest.moments import ItemMoments
 from circuit_atlas.ingest.node_effects import path_points
 from circuit_atlas.ingest.resume import FinishedBatches
@@ -124,8 +125,13 @@ def _batch_weights(
 ) -> dict[str, Tensor]:
     """Weights [batch, down, up] of each pair of sites, by name, over the points that the Jacobian is taken at."""
     total: dict[str, Tensor] = {}
+    is_large = subject.budget.is_large(subject.model, *batch.clean.shape)
+    if is_large:
+        give_back()  # what making the state has freed
     for point, share in zip(*_jacobian_points(settings), strict=True):
         for up, down, weights in _weights_at(subject, batch, state, point, downstream, upstream, rows):
+            if is_large:
+                give_back()
             name = _name(up, down)
             total[name] = total.get(name, 0.0) + share * weights
     return total

@@ -175,6 +175,9 @@ def _attribute(
     """
     again = outer is not None
     model, metric, rows = subject.model, subject.metric, subject.rows(batch)
+    is_large = subject.budget.is_large(model, *batch.clean.shape)
+    if is_large:
+        give_back()
     ends = run_ends(model, subject.dictionaries, batch, fixed(batch.clean.shape[1]))
     at_clean: dict[Site, Tensor] = {}
     if settings.outer_gradient == "clean" or (settings.method == "atp" and not again):
@@ -183,7 +186,6 @@ def _attribute(
     changes: dict[Site, UnitChanges] = {}
     through: dict[Site, Tensor] = {}
     effects: dict[Site, UnitEffects] = {}
-    is_large = subject.budget.is_large(model, *batch.clean.shape)
     for site, dictionary in subject.dictionaries.items():
         if is_large:
             give_back()
