@@ -84,6 +84,11 @@ class Batch:
         taken: dict[str, Any] = {name: None if t is None else t[rows] for name, t in vars(self).items()}
         return Batch(**taken)
 
+    def to(self, device: torch.device | str) -> Batch:
+        """Return it on another device."""
+        moved: dict[str, Any] = {name: None if t is None else t.to(device) for name, t in vars(self).items()}
+        return Batch(**moved)
+
 
 def demand_equal_length(examples: Sequence[TokenExample]) -> None:
     """Demand that all examples are equally long, as keeping positions needs.
@@ -98,7 +103,8 @@ def demand_equal_length(examples: Sequence[TokenExample]) -> None:
         named = "; ".join(f"{e.example.where} has {len(e.clean)}" for e in odd[:3])
         more = f"; and {len(odd) - 3} more" if len(odd) > 3 else ""
         raise DataError(
-            f"positions are kept, but not all prompts have {usual} tokens: {named}{more}; mend them or sum positions"
+            f"positions are kept, but not all prompts have {usual} tokens: {named}{more}; mend them, sum positions "
+            "(positions sum), or align them by the role of each token (positions role)"
         )
 
 

@@ -41,7 +41,7 @@ def load(settings: DiscoverSettings) -> Loaded:
 
     """
     with at_hand(settings.dictionaries, settings.model):
-        model = load_model(settings.model, name=settings.model_id, device=settings.device, dtype=settings.dtype)
+        model = load_model(settings.model, name=settings.model_id, device=settings.devices[0], dtype=settings.dtype)
         budget = Budget.of(settings.memory, model.device)
         return Loaded(model, load_suite(settings.dictionaries, model, name=settings.suite, budget=budget))
 
@@ -54,12 +54,14 @@ class Work:
         subject: model, dictionaries and metric.
         data: examples as tokens.
         batch_size: most examples in a batch.
+        halvings: how often memory was too small so far.
 
     """
 
     subject: Subject
     data: Data
     batch_size: int
+    halvings: int = 0
 
     @property
     def is_pair(self) -> bool:
@@ -71,7 +73,12 @@ class Work:
         if self.subject.model.device.type == "cuda":
             torch.cuda.empty_cache()
         subject = dataclasses.replace(self.subject, budget=Budget(self.subject.budget.total // 2))
-        return dataclasses.replace(self, subject=subject, batch_size=max(1, self.batch_size // 2))
+        smaller = max(1, self.batch_size // 2)
+        return dataclasses.replace(self, subject=subject, batch_size=smaller, halvings=self.halvings + 1)
+
+    def shared(self, processes: int) -> Work:
+        """The same in batches so small that every one of some processes has one, where there are as many examples."""
+        return dataclasses.replace(self, batch_size=min(self.batch_size, -(-len(self.data.train) // processes)))
 
     def batches(self, examples: Sequence[TokenExample]) -> list[Batch]:
         """Batches as large as asked for, or as memory allows."""

@@ -78,6 +78,11 @@ class FinishedBatches:
         if self._lock is not None:
             self._lock.release()
 
+    @property
+    def folder(self) -> Path | None:
+        """Where they lie; None: nothing is kept."""
+        return self._folder
+
     def find(self, what: str, batch: Batch, among: Mapping[str, Tensor] | None = None) -> dict[str, Any] | None:
         """Return what was kept of a batch; None where nothing was, or the file is broken or of another batch.
 
