@@ -58,9 +58,10 @@ def run(quick: bool) -> list[Figure]:
 
 def null_figures(pairs: int, edge_pairs: int) -> Iterator[Figure]:
     """Say how often the null is wrong on planted pairs, and how often it finds what is there."""
+    least, most = (0.03, 0.07) if pairs >= 1_000 else (0.0, 0.13)  # fewer pairs scatter more
     for same_data, words in ((True, "the same prompts"), (False, "other prompts")):
         found = [node_p_value(plant(_random(n), same_data=same_data, mechanism=False)) for n in range(pairs)]
-        yield between(f"false alarms, different mechanisms in {words}", _share(found), "", 0.03, 0.07)
+        yield between(f"false alarms, different mechanisms in {words}", _share(found), "", least, most)
     shared = [plant(_random(n), same_data=True, mechanism=True) for n in range(pairs)]
     yield between("features shared by a mechanism with noise: Jaccard", _jaccard(shared), "", 0.0, 1.0)
     apart = [plant(_random(n), same_data=True, mechanism=False) for n in range(pairs)]
@@ -71,7 +72,8 @@ def null_figures(pairs: int, edge_pairs: int) -> Iterator[Figure]:
     yield at_most("false alarms where choice jumps", _share([node_p_value(one) for one in jumps]), "", 0.3)
     found = [edge_p_value(one, number) for number, one in enumerate(apart[:edge_pairs])]
     # 300 pairs: 95 % of such shares lie within 2.5 % of the true one.
-    yield between("edges: false alarms, different mechanisms", _share(found), "", 0.02, 0.08)
+    most_edges = 0.08 if edge_pairs >= 300 else 0.2
+    yield at_most("edges: false alarms, different mechanisms", _share(found), "", most_edges)
 
 
 def node_p_value(planted: Planted) -> float:
