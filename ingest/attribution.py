@@ -11,7 +11,7 @@ from torch import Tensor
 
 from circuit_atlas.errors import AttributionError
 from circuit_atlas.ingest.batches import Batch
-from circuit_atlas.ingest.evaluation import evaluate
+from circuit_atlas.ingest.heap import give_back
 from circuit_atlas.ingest.node_effects import UnitEffects
 from circuit_atlas.ingest.resume import FinishedBatches
 from circuit_atlas.ingest.settings import DiscoverSettings
@@ -60,12 +60,14 @@ def attribute_nodes(
     clean, patch = _Scatter(batches), _Scatter(batches)
     with reporter.task("node effects", sum(len(b.clean) for b in batches)) as advance:
         for batch in batches:
-            for site, rows in states.begin(batch).items():
+            begun = states.begin(batch)
+            if subject.budget.is_large(subject.model, *batch.clean.shape):
+                give_back()
+            for site, rows in begun.effects.items():
                 parts[site].append(rows)
-            with torch.no_grad():
-                clean.put(batch, evaluate(subject.model, subject.metric, batch))
-                if batch.patch is not None:
-                    patch.put(batch, evaluate(subject.model, subject.metric, batch, tokens=batch.patch))
+            clean.put(batch, begun.metric_clean)
+            if begun.metric_patch is not None:
+                patch.put(batch, begun.metric_patch)
             advance(len(batch.clean))
     found = {site: UnitEffects.join(rows) for site, rows in parts.items()}
     if not any(bool((rows.effect != 0).any()) for rows in found.values()):

@@ -84,6 +84,11 @@ class Batch:
         taken: dict[str, Any] = {name: None if t is None else t[rows] for name, t in vars(self).items()}
         return Batch(**taken)
 
+    def to(self, device: torch.device | str) -> Batch:
+        """Return it on another device."""
+        moved: dict[str, Any] = {name: None if t is None else t.to(device) for name, t in vars(self).items()}
+        return Batch(**moved)
+
 
 def demand_equal_length(examples: Sequence[TokenExample]) -> None:
     """Demand that all examples are equally long, as keeping positions needs.
@@ -98,8 +103,39 @@ def demand_equal_length(examples: Sequence[TokenExample]) -> None:
         named = "; ".join(f"{e.example.where} has {len(e.clean)}" for e in odd[:3])
         more = f"; and {len(odd) - 3} more" if len(odd) > 3 else ""
         raise DataError(
-            f"positions are kept, but not all prompts have {usual} tokens: {named}{more}; mend them or sum positions"
+            f"positions are kept, but not all prompts have {usual} tokens: {named}{more}; mend them, sum positions "
+            "(positions sum), or align them by the role of each token (positions role)"
         )
+
+
+def demand_context(examples: Sequence[TokenExample], most: int | None) -> None:
+    """Demand that no example has more tokens than the model reads (None: unknown).
+
+    Raises:
+        DataError: one has; its line is named.
+
+    """
+    for one in examples:
+        if most is not None and len(one.clean) > most:
+            raise DataError(
+                f"{one.example.where}: {len(one.clean)} tokens, but the model's context holds {most}; shorten it"
+            )
+
+
+def demand_unequal_answers(examples: Sequence[TokenExample]) -> None:
+    """Demand that the answers of each pair are different tokens, as a difference between them needs.
+
+    Raises:
+        DataError: those of one are the same; its line is named.
+
+    """
+    for one in examples:
+        clean, patch = set(one.clean_set or (one.clean_answer,)), set(one.patch_set or (one.patch_answer,))
+        if clean == patch:
+            raise DataError(
+                f"{one.example.where}: clean_answer and patch_answer are the same, so their logit difference is always "
+                "zero; mend the line, or take a metric of one answer, such as negative-logit"
+            )
 
 
 def resample(examples: Sequence[TokenExample], seed: int) -> list[TokenExample]:

@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from circuit_atlas.errors import AttributionError
 from circuit_atlas.ingest.baselines import Baseline, zero_baselines
 from circuit_atlas.ingest.batches import Batch
 from circuit_atlas.ingest.dictionary import SparseDictionary
@@ -56,18 +57,33 @@ def run_ends(
     batch: Batch,
     fixed: Mapping[Site, Baseline] | None = None,
 ) -> Ends:
-    """Activations at both ends; without patch input nor `fixed` values, the other end has every unit at zero."""
+    """Activations at both ends; without patch input nor `fixed` values, the other end has every unit at zero.
+
+    Raises:
+        AttributionError: an activation is not finite; the first site in the order of computation is named.
+
+    """
     sites = list(dictionaries)
-    clean = model.activations(batch.clean, sites)
+    clean = _finite(model.activations(batch.clean, sites), "clean")
     resid = COMPONENTS.index("resid")
     bare = {s.layer for s in sites if s.layer > 0 and s.rank != resid and Site(s.layer - 1, resid) not in clean}
     entries = model.entries(batch.clean, sorted(bare))
     if fixed is None and batch.patch is not None:
-        return Ends(clean, model.activations(batch.patch, sites), entries=entries)
+        return Ends(clean, _finite(model.activations(batch.patch, sites), "patch"), entries=entries)
     fixed = fixed or zero_baselines(dictionaries, sites)
     length = batch.clean.shape[1]
     patch = {site: fixed[site].decoded(dictionaries[site])[:length].to(x).expand_as(x) for site, x in clean.items()}
     return Ends(clean, patch, fixed, entries)
+
+
+def _finite(activations: dict[Site, Tensor], name: str) -> dict[Site, Tensor]:
+    for site in sorted(activations):
+        if not torch.isfinite(activations[site]).all():
+            raise AttributionError(
+                f"activations at {site.name} are not finite (NaN or infinity) on a {name} input, and at no site before "
+                "it; the model's weights or activations overflow there: check the checkpoint and the number type"
+            )
+    return activations
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ class Facts:
         edge_floor: absolute weight above which edges were stored.
         items: number of the item of each example.
         accuracy: share of examples that the model answers right; None where they have no answers.
-        right_sign: share of examples on which the patch input moves the metric as expected.
+        right_sign: share of examples on which the patch input moves the metric as expected; None where none is.
         checks: figures of each site.
 
     """
@@ -98,9 +98,12 @@ def circuit_row(
     }
 
 
-def right_sign(attribution: NodeAttribution) -> float | None:
-    """Share of examples on which the patch input moves the metric as expected."""
-    if attribution.metric_patch is None:
+def right_sign(attribution: NodeAttribution, ablation: str) -> float | None:
+    """Share of examples on which the patch input moves the metric as expected; None where nothing is expected of it.
+
+    Under `resample` the other input is drawn from the data, and may move the metric either way.
+    """
+    if attribution.metric_patch is None or ablation == "resample":
         return None
     return float((attribution.metric_patch > attribution.metric_clean).float().mean())
 

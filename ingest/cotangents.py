@@ -45,6 +45,11 @@ class Units:
         position = None if self.position is None else self.position[columns]
         return Units(self.unit[columns], position, None if self.part is None else self.part[..., columns])
 
+    def to(self, device: torch.device | str) -> Units:
+        """Return them on another device."""
+        position, part = (None if t is None else t.to(device) for t in (self.position, self.part))
+        return Units(self.unit.to(device), position, part)
+
     def where(self, shape: torch.Size, places: Tensor | None = None) -> Bool[Tensor, "batch pos unit"]:
         """At which examples and positions each unit counts, for activations of this shape.
 

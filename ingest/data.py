@@ -20,8 +20,12 @@ class Data:
     held_out: list[TokenExample]
 
     def digest(self) -> str:
-        """SHA-256 over all of it."""
-        return digest_json([[e.example.identity() for e in some] for some in (self.train, self.held_out)])
+        """SHA-256 over all of it; over the roles too where positions are aligned by them."""
+        return digest_json([[_identity(e) for e in some] for some in (self.train, self.held_out)])
+
+
+def _identity(one: TokenExample) -> list[Any]:
+    return [*one.example.identity(), list(one.example.roles)] if one.places else one.example.identity()
 
 
 def to_tokens(settings: DiscoverSettings, texts: Texts, tokenizer: Any, answers: Answers = "token") -> Data:

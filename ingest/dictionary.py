@@ -176,12 +176,20 @@ class SparseDictionary:
         return digest_tensors(self.sae.state_dict().items())
 
     def check(self) -> None:
-        """Demand that decoding is affine in the activations, as all of attribution rests on it.
+        """Demand weights that are numbers, and decoding affine in the activations, as all of attribution rests on it.
 
         Raises:
-            ModelError: it is not, as in a transcoder or a dictionary with state of its own.
+            ModelError: a weight is NaN or infinite, or decoding is not affine, as in a transcoder or a dictionary with
+                state of its own.
 
         """
+        for name, weight in self.sae.state_dict().items():
+            # An infinite threshold is a feature that never fires.
+            if weight.isnan().any() or (name != "threshold" and weight.isinf().any()):
+                raise ModelError(
+                    f"the dictionary at {self.site.name} has weights that are not finite (NaN or infinity), in {name}: "
+                    f"its file in {self.source} is broken; fetch or save it again"
+                )
         generator = torch.Generator().manual_seed(0)
         x = torch.randn(4, self.d_in, generator=generator).to(self.bias)
         with torch.no_grad():

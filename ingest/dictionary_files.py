@@ -109,33 +109,62 @@ def _load_one(folder: Path, site: Site, model: LanguageModel) -> Any:
     try:
         with quiet():
             sae: Any = SAE.load_from_disk(folder, device=str(model.device), dtype="float32")
-    except Exception as error:  # whatever a broken file raises, the user needs its folder and the first line
-        reason = str(error).strip().splitlines() or [type(error).__name__]
-        raise ModelError(f"the dictionary in {folder} cannot be loaded: {reason[0]}") from error
+    except Exception as error:  # whatever a broken file raises, the user needs its folder and the reason in one line
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise ModelError(f"the dictionary in {folder} cannot be loaded: {reason}") from error
     prepare(sae, site, model)
     return sae
 
 
 def _configuration(folder: Path) -> dict[str, Any]:
     """Read `cfg.json` and refuse what attribution has no meaning for."""
+    file = folder / "cfg.json"
     try:
-        cfg: dict[str, Any] = json.loads((folder / "cfg.json").read_text(encoding="utf-8"))
+        cfg: Any = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise ModelError(f"{folder / 'cfg.json'} cannot be read: {error}") from None
+        raise ModelError(f"{file} cannot be read: {error}") from None
+    if not isinstance(cfg, dict):
+        raise ModelError(f"{file} holds no JSON object, so it is no configuration that SAELens has written")
+    if not isinstance(cfg.get("metadata") or {}, dict):
+        raise ModelError(
+            f"{file}: metadata is {cfg['metadata']!r}, and must be a JSON object, such as one of hook_name"
+        )
     kind = str(cfg.get("architecture", ""))
     if "transcoder" in kind or "crosscoder" in kind:
         raise ModelError(
             f"{folder} holds a {kind}: it reads one site and writes another; only dictionaries that reconstruct what "
             "they read can be used"
         )
-    if kind == "topk" and "k" not in cfg:
-        raise ModelError(f"{folder / 'cfg.json'} says topk but no k: how many features may fire?")
+    _refuse_training_form(file, kind)
+    if "topk" in kind:
+        _refuse_k(file, kind, cfg)
     return cfg
+
+
+def _refuse_training_form(file: Path, kind: str) -> None:
+    """Refuse what SAELens has only while it trains, and kinds that it does not know."""
+    from sae_lens.registry import SAE_CLASS_REGISTRY, SAE_TRAINING_CLASS_REGISTRY
+
+    if kind in SAE_TRAINING_CLASS_REGISTRY and kind not in SAE_CLASS_REGISTRY:
+        raise ModelError(
+            f"{file} says {kind}, the form in which a dictionary is trained; save it for inference with SAELens' "
+            "save_inference_model, and give that folder"
+        )
+    if kind and kind not in SAE_CLASS_REGISTRY:
+        raise ModelError(f"{file} says {kind!r}, and SAELens knows {', '.join(sorted(SAE_CLASS_REGISTRY))}")
+
+
+def _refuse_k(file: Path, kind: str, cfg: Mapping[str, Any]) -> None:
+    if "k" not in cfg:
+        raise ModelError(f"{file} says {kind} but no k: how many features may fire?")
+    k, width = cfg["k"], cfg.get("d_sae")
+    if not isinstance(k, int) or isinstance(k, bool) or k < 1 or (isinstance(width, int) and k > width):
+        raise ModelError(f"{file}: k is {json.dumps(k)}; it must be a whole number from 1 to d_sae, which is {width}")
 
 
 def _site_of(folder: Path, cfg: Mapping[str, Any], model: LanguageModel) -> Site:
     """Site by the hook that the configuration names; by the folder's name where it names none."""
-    hook = cfg.get("metadata", {}).get("hook_name") or cfg.get("hook_name")
+    hook = (cfg.get("metadata") or {}).get("hook_name") or cfg.get("hook_name")
     try:
         return place(hook, model) if hook else site_from_name(folder.name)
     except ModelError as error:

@@ -24,3 +24,12 @@ def digest_tensors(named: Iterable[tuple[str, Tensor]]) -> str:
 def digest_json(value: Any) -> str:
     """SHA-256 of a value as JSON with sorted keys."""
     return hashlib.sha256(json.dumps(value, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+
+
+def digest_tokenizer(tokenizer: Any) -> str:
+    """SHA-256 of a Hugging Face tokenizer: of all its steps where it tells them, else of its vocabulary."""
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    if backend is None:
+        return digest_json(tokenizer.get_vocab())
+    steps = json.loads(backend.to_str())
+    return digest_json({name: step for name, step in steps.items() if name not in ("padding", "truncation")})

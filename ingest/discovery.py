@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from circuit_atlas.cypher.conflicts import refuse_changed_guards, refuse_taken_names
 from circuit_atlas.cypher.rows import CircuitRows
@@ -20,11 +21,11 @@ from circuit_atlas.errors import AttributionError
 from circuit_atlas.ingest.accuracy import accuracy
 from circuit_atlas.ingest.active import active_features, mean_units_active
 from circuit_atlas.ingest.attribution import NodeAttribution, attribute_nodes
-from circuit_atlas.ingest.baselines import MeanBaselines, inputs, zero_baselines
 from circuit_atlas.ingest.batches import Batch, TokenExample
 from circuit_atlas.ingest.circuit_row import Facts, circuit_row, first_places, position_roles, right_sign, target_effect
+from circuit_atlas.ingest.cotangents import Units
 from circuit_atlas.ingest.data import Data
-from circuit_atlas.ingest.edge_attribution import attribute_edges, example_weights
+from circuit_atlas.ingest.edge_attribution import PairWeights, attribute_edges, example_weights
 from circuit_atlas.ingest.evidence import gather_evidence
 from circuit_atlas.ingest.exact_nodes import exact_nodes
 from circuit_atlas.ingest.graph_rows import Findings, choose_edge_floor, to_rows
@@ -32,15 +33,16 @@ from circuit_atlas.ingest.identity import Identity, identify
 from circuit_atlas.ingest.measuring.circuit import MeasuredCircuit, Members, active_of
 from circuit_atlas.ingest.measuring.discovered import measure_discovered
 from circuit_atlas.ingest.preparation import Loaded, Work, load, prepare
+from circuit_atlas.ingest.processes import sharing
 from circuit_atlas.ingest.resume import FinishedBatches
 from circuit_atlas.ingest.selection import Shape, SiteNodes, choose_nodes, taking_part
 from circuit_atlas.ingest.settings import DiscoverSettings
 from circuit_atlas.ingest.site_checks import check_sites, warnings
 from circuit_atlas.ingest.sites import Site
-from circuit_atlas.ingest.states import Fixed, by_input
+from circuit_atlas.ingest.states import fixed_by
 from circuit_atlas.ingest.strongest_edges import exact_weights
-from circuit_atlas.ingest.subject import Subject
 from circuit_atlas.ingest.texts import read_texts
+from circuit_atlas.ingest.tokens import unknown_words
 from circuit_atlas.progress import Reporter, Silent
 
 
@@ -84,15 +86,18 @@ def discover(
     texts = read_texts(settings)  # first: a broken line is told at once, not after the model has loaded
     loaded = loaded or load(settings)
     work = prepare(settings, texts, loaded)
+    unknown = unknown_words([*work.data.train, *work.data.held_out], loaded.model.tokenizer)
+    if unknown is not None:
+        reporter.note(unknown)
     identity = identify(settings, work.subject, loaded.suite.name, work.data)
     if store is not None:
         _refuse_conflicts(store, identity)
-    finished = FinishedBatches.of_run(identity.circuit_id, reporter)
-    found = _find_in_memory(settings, work, loaded.suite.name, identity, reporter, finished)
-    rows = to_rows(found)
-    if store is not None:
-        store.write([rows])
-    finished.drop()
+    with FinishedBatches.of_run(identity.circuit_id, reporter) as finished:
+        found = _find_in_memory(settings, work, loaded.suite.name, identity, reporter, finished)
+        rows = to_rows(found)
+        if store is not None:
+            store.write([rows])
+        finished.drop()
     return DiscoveredCircuit(found.circuit["name"], rows, _summary(found, rows, time.perf_counter() - start))
 
 
@@ -137,6 +142,46 @@ def _find_in_memory(
             told = True
 
 
+@dataclass(frozen=True)
+class _Attributed:
+    """Effects and weights, and the nodes chosen between them."""
+
+    attribution: NodeAttribution
+    shape: Shape
+    nodes: Mapping[Site, SiteNodes]
+    node_floor: float
+    parts: Mapping[Site, Tensor] | None
+    edges: Mapping[tuple[Site, Site | None], PairWeights]
+
+    @property
+    def units(self) -> dict[Site, Units]:
+        """Chosen units of each site."""
+        return {site: chosen.units for site, chosen in self.nodes.items()}
+
+
+def _attribute(
+    settings: DiscoverSettings, work: Work, train: Sequence[Batch], reporter: Reporter, finished: FinishedBatches
+) -> _Attributed:
+    """Node effects, the nodes that they choose, and the edges among these; shared by processes where there are."""
+    subject, keep = work.subject, settings.positions != "sum"
+    widths = {site: dictionary.d_sae for site, dictionary in subject.dictionaries.items()}
+    shape, parts = _shape(train, work.data), None
+    with sharing(settings, train, finished, work.halvings) as processes:
+        processes.nodes(reporter)
+        fixed = fixed_by(settings, subject, train)
+        attribution = attribute_nodes(subject, train, settings, reporter, fixed, finished)
+        effects = attribution.effects
+        nodes, node_floor = choose_nodes(
+            effects, widths, shape, keep=keep, floor=settings.node_floor, most=settings.max_nodes
+        )
+        if settings.selection == "per-example":
+            parts = taking_part(effects, nodes, widths, shape, node_floor, keep=keep)
+        units = {site: chosen.units for site, chosen in nodes.items()}
+        processes.edges(units, parts, reporter)
+        edges = attribute_edges(subject, train, attribution.states, units, parts, settings, reporter, finished)
+    return _Attributed(attribution, shape, nodes, node_floor, parts, edges)
+
+
 def _find(
     settings: DiscoverSettings,
     work: Work,
@@ -145,28 +190,21 @@ def _find(
     reporter: Reporter,
     finished: FinishedBatches,
 ) -> Findings:
-    subject, data, keep = work.subject, work.data, settings.positions != "sum"
+    subject, data = work.subject, work.data
     dictionaries, metric = subject.dictionaries, subject.metric
     widths = {site: dictionary.d_sae for site, dictionary in dictionaries.items()}
-    train = work.batches(data.train)
-    attribution = attribute_nodes(subject, train, settings, reporter, _fixed(settings, subject, train), finished)
-    effects, shape = attribution.effects, _shape(train, data)
-    nodes, node_floor = choose_nodes(
-        effects, widths, shape, keep=keep, floor=settings.node_floor, most=settings.max_nodes
-    )
-    parts = None
-    if settings.selection == "per-example":
-        parts = taking_part(effects, nodes, widths, shape, node_floor, keep=keep)
-    units = {site: chosen.units for site, chosen in nodes.items()}
-    edges = attribute_edges(subject, train, attribution.states, units, parts, settings, reporter, finished)
+    train = work.shared(len(settings.devices)).batches(data.train)
+    found = _attribute(settings, work, train, reporter, finished)
+    attribution, shape, nodes, edges, units = found.attribution, found.shape, found.nodes, found.edges, found.units
+    effects = attribution.effects
     edge_floor = choose_edge_floor(edges, settings.edge_floor, settings.max_edges)
     facts = Facts(
         ablation=_ablation(settings, data),
-        node_floor=node_floor,
+        node_floor=found.node_floor,
         edge_floor=edge_floor,
         items=shape.items.tolist(),
         accuracy=accuracy(subject.model, train),
-        right_sign=right_sign(attribution),
+        right_sign=right_sign(attribution, _ablation(settings, data)),
         checks=check_sites(subject, train, attribution),
     )
     for line in warnings(facts.checks, facts.accuracy, facts.right_sign, identity.task):
@@ -184,7 +222,7 @@ def _find(
         edges=edges,
         exact=exact_weights(subject, train, attribution.states, units, edges, edge_floor, settings, reporter),
         edge_examples=example_weights(
-            subject, train, attribution.states, units, parts, settings, edges, edge_floor, finished
+            subject, train, attribution.states, units, found.parts, settings, edges, edge_floor, finished
         ),
         edge_floor=edge_floor,
         target_effect=target_effect(attribution, shape, facts.ablation),
@@ -225,17 +263,6 @@ def _ablation(settings: DiscoverSettings, data: Data) -> str:
     if settings.ablation == "auto":
         return "patch" if data.train[0].patch is not None else "zero"
     return settings.ablation
-
-
-def _fixed(settings: DiscoverSettings, subject: Subject, train: Sequence[Batch]) -> Fixed:
-    """What units are set to where that is no input's value."""
-    if settings.ablation == "zero":
-        zeros = zero_baselines(subject.dictionaries, list(subject.dictionaries))
-        return lambda length: zeros
-    if settings.ablation == "mean":
-        sites = list(subject.dictionaries)
-        return MeanBaselines(subject.model, subject.dictionaries, sites, inputs(train)).of_length
-    return by_input
 
 
 def _shape(train: Sequence[Batch], data: Data) -> Shape:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ from torch import Tensor
 from circuit_atlas.ingest.batches import Batch
 from circuit_atlas.ingest.cotangents import ActiveAt, ActiveRows, UnitRows, Units
 from circuit_atlas.ingest.edge_weights import EdgeInputs, cut_graph, edge_weights
+from circuit_atlas.ingest.heap import give_back
 from circuit_atlas.ingest.moments import ItemMoments
 from circuit_atlas.ingest.node_effects import path_points
 from circuit_atlas.ingest.resume import FinishedBatches
@@ -53,10 +55,11 @@ def attribute_edges(
 
     """
     moments: dict[tuple[Site, Site | None], ItemMoments] = {}
+    examples_of = Counter(item for batch in batches for item in batch.items.tolist())
     with reporter.task("edge weights", sum(len(b.clean) for b in batches)) as advance:
-        for batch, total in _batches_weights(subject, batches, states, units, takes_part, settings, finished):
+        for batch, total in batches_weights(subject, batches, states, units, takes_part, settings, finished):
             for pair, weights in total.items():
-                moments.setdefault(pair, ItemMoments()).add(weights, batch.items)
+                moments.setdefault(pair, ItemMoments(examples_of)).add(weights, batch.items)
             advance(len(batch.clean))
     return {pair: PairWeights(gathered.mean(), gathered.standard_error()) for pair, gathered in moments.items()}
 
@@ -81,13 +84,13 @@ def example_weights(
     count = sum(len(b.clean) for b in batches)
     stored = {pair: weights.weight.abs() > floor for pair, weights in edges.items()}
     found = {pair: torch.zeros(int(mask.sum()), count) for pair, mask in stored.items()}
-    for batch, total in _batches_weights(subject, batches, states, units, takes_part, settings, finished):
+    for batch, total in batches_weights(subject, batches, states, units, takes_part, settings, finished):
         for pair, weights in total.items():
             found[pair][:, batch.indices.cpu()] = weights[:, stored[pair]].T.float().cpu()
     return found
 
 
-def _batches_weights(
+def batches_weights(
     subject: Subject,
     batches: Sequence[Batch],
     states: Sequence[BatchState],
@@ -101,11 +104,14 @@ def _batches_weights(
     pairs = {_name(up, down): (up, down) for down in [*units, None] for up in units}
     finished = finished or FinishedBatches()
     for index, batch in enumerate(batches):
-        total = finished.find("edges", batch)
+        downstream = units if takes_part is None else _parts(units, takes_part, batch)
+        among = {
+            f"{site.name} {name}": t for site in units for name, t in vars(downstream[site]).items() if t is not None
+        }
+        total = finished.find("edges", batch, among)
         if total is None:
-            downstream = units if takes_part is None else _parts(units, takes_part, batch)
             total = _batch_weights(subject, batch, states[index], downstream, units, rows, settings)
-            finished.keep("edges", batch, total)
+            finished.keep("edges", batch, total, among)
         yield batch, {pairs[name]: weights for name, weights in total.items()}
 
 
@@ -124,8 +130,13 @@ def _batch_weights(
 ) -> dict[str, Tensor]:
     """Weights [batch, down, up] of each pair of sites, by name, over the points that the Jacobian is taken at."""
     total: dict[str, Tensor] = {}
+    is_large = subject.budget.is_large(subject.model, *batch.clean.shape)
+    if is_large:
+        give_back()  # what making the state has freed
     for point, share in zip(*_jacobian_points(settings), strict=True):
         for up, down, weights in _weights_at(subject, batch, state, point, downstream, upstream, rows):
+            if is_large:
+                give_back()
             name = _name(up, down)
             total[name] = total.get(name, 0.0) + share * weights
     return total

@@ -48,7 +48,7 @@ class CutGraph:
 
 def cut_graph(model: LanguageModel, metric: Metric, batch: Batch, values: Mapping[Site, Tensor]) -> CutGraph:
     """Run with the activation at every site replaced by a detached leaf of the given value."""
-    leaves = {site: x.clone().requires_grad_() for site, x in values.items()}
+    leaves = {site: x.detach().requires_grad_() for site, x in values.items()}
     before: dict[Site, Tensor] = {}
 
     def cut(site: Site) -> Replace:

@@ -43,11 +43,10 @@ class Example:
     roles: tuple[str, ...] = ()
     where: str = ""
 
-    def identity(self) -> list[str | None]:
-        """What makes it the example it is, for digests."""
-        others = [*self.clean_answers[1:], None, *self.patch_answers[1:]]
-        told = [self.clean_prefix, self.patch_prefix, self.clean_answer, self.patch_answer]
-        return told if others == [None] else [*told, *others]
+    def identity(self) -> list[str | list[str] | None]:
+        """What makes it the example it is, for digests; roles matter only where positions are aligned by them."""
+        told = [self.clean_prefix, self.patch_prefix, self.clean_answer, self.patch_answer, self.item]
+        return [*told, list(self.clean_answers[1:]), list(self.patch_answers[1:])]
 
 
 def read_examples(path: Path, *, answers: bool = True) -> list[Example]:

@@ -50,7 +50,8 @@ def identify(settings: DiscoverSettings, subject: Subject, suite: str, data: Dat
     digests = {site: dictionary.weights_digest for site, dictionary in subject.dictionaries.items()}
     decisive = {k: v for k, v in dataclasses.asdict(settings).items() if k not in _NOT_IN_DIGEST}
     in_order = [digests[site] for site in sorted(digests)]
-    digest = digest_json([decisive, subject.metric.name, row["weights_digest"], in_order, data.digest()])[:16]
+    weights = [row["weights_digest"], row["tokenizer_digest"], in_order]
+    digest = digest_json([decisive, subject.metric.name, *weights, data.digest()])[:16]
     task = settings.task or Path(settings.examples).stem
     return Identity(
         circuit_id=keys.circuit_id(row["id"], digest),

@@ -13,7 +13,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from circuit_atlas.errors import ModelError
-from circuit_atlas.ingest.digests import digest_json, digest_tensors
+from circuit_atlas.ingest.digests import digest_tensors, digest_tokenizer
 from circuit_atlas.ingest.sites import COMPONENTS, Site
 
 Replace = Callable[[Tensor], Tensor]
@@ -53,6 +53,13 @@ class LanguageModel:
     def d_vocab(self) -> int:
         """Size of the vocabulary."""
         return int(self.unembedding().shape[0])
+
+    @property
+    def n_ctx(self) -> int | None:
+        """Most tokens that it reads, as its configuration says; None where that says nothing."""
+        told = self.bridge.original_model.config.get_text_config()
+        found = getattr(told, "max_position_embeddings", None) or getattr(told, "n_positions", None)
+        return None if found is None else int(found)
 
     @property
     def device(self) -> torch.device:
@@ -292,7 +299,7 @@ class LanguageModel:
             "d_vocab": self.d_vocab,
             "source": self.source,
             "weights_digest": digest_tensors(self.bridge.original_model.state_dict().items()),
-            "tokenizer_digest": None if self.tokenizer is None else digest_json(self.tokenizer.get_vocab()),
+            "tokenizer_digest": None if self.tokenizer is None else digest_tokenizer(self.tokenizer),
         }
 
 

@@ -7,52 +7,60 @@ cluster-robust variance of a mean). One pass keeps Σ s_i², Σ s_i·n_i and Σ 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 
 class ItemMoments:
-    """Gathers values [batch, *shape]; examples of one item must come one after the other."""
+    """Gathers values [batch, *shape], the examples of an item in any order and in any batch.
 
-    def __init__(self) -> None:
+    `examples_of` says how many examples of each item come in all, so that the sum of an item is folded into the moments
+    when its last example is in; without it, or for items spread over batches, one sum an item is held meanwhile.
+    """
+
+    def __init__(self, examples_of: Mapping[int, int] | None = None) -> None:
         self._examples = 0
         self._items = 0
         self._sum: Tensor | float = 0.0
         self._square: Tensor | float = 0.0
         self._cross: Tensor | float = 0.0
         self._counts = 0.0
-        self._open: tuple[int, Tensor, int] | None = None
+        self._examples_of = examples_of or {}
+        self._open: dict[int, tuple[Tensor, int]] = {}
 
     def add(self, values: Float[Tensor, "batch *shape"], items: Int[Tensor, " batch"]) -> None:
-        """Take in one batch; an item may go on in the next."""
-        values = values.detach().double()
+        """Take in one batch."""
+        values = values.detach()
         self._examples += len(values)
-        self._sum = self._sum + values.sum(0)
-        numbers, counts = torch.unique_consecutive(items, return_counts=True)
-        for number, part in zip(numbers.tolist(), values.split(counts.tolist()), strict=True):
-            if self._open is not None and self._open[0] == number:
-                self._open = (number, self._open[1] + part.sum(0), self._open[2] + len(part))
+        self._sum = self._sum + values.sum(0, dtype=torch.float64)
+        for number in dict.fromkeys(items.tolist()):
+            part = values[items == number]
+            total, count = part.sum(0, dtype=torch.float64), len(part)
+            if number in self._open:
+                before, so_far = self._open.pop(number)
+                total, count = before + total, so_far + count
+            if count == self._examples_of.get(number):
+                self._fold(total, count)
             else:
-                self._close()
-                self._open = (number, part.sum(0), len(part))
+                self._open[number] = total, count
 
-    def _close(self) -> None:
-        if self._open is not None:
-            _, total, count = self._open
-            self._items += 1
-            self._square = self._square + total**2
-            self._cross = self._cross + total * count
-            self._counts += count**2
-            self._open = None
+    def _fold(self, total: Tensor, count: int) -> None:
+        self._items += 1
+        self._square = self._square + total**2
+        self._cross = self._cross + total * count
+        self._counts += count**2
 
     def mean(self) -> Float[Tensor, "*shape"]:
         """Mean over examples."""
         return torch.as_tensor(self._sum) / self._examples
 
     def standard_error(self) -> Float[Tensor, "*shape"]:
-        """Standard error of the mean over distinct items; NaN where there is only one."""
-        self._close()
+        """Standard error of the mean over distinct items, all of whose examples are in; NaN where there is only one."""
+        while self._open:
+            self._fold(*self._open.popitem()[1])
         mean = self.mean()
         if self._items < 2:
             return torch.full_like(mean, torch.nan)

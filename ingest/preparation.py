@@ -9,16 +9,18 @@ from dataclasses import dataclass
 import torch
 
 from circuit_atlas.errors import SettingsError
-from circuit_atlas.ingest.batches import Batch, TokenExample, batches
+from circuit_atlas.ingest.ablation import ablated_sites
+from circuit_atlas.ingest.batches import Batch, TokenExample, batches, demand_context, demand_unequal_answers
 from circuit_atlas.ingest.budget import Budget
 from circuit_atlas.ingest.data import Data, to_tokens
 from circuit_atlas.ingest.dictionary_files import Suite, load_suite
 from circuit_atlas.ingest.language_model import LanguageModel
 from circuit_atlas.ingest.metric_choice import choose_metric
-from circuit_atlas.ingest.metrics import Divergence
+from circuit_atlas.ingest.metrics import Divergence, LogitDifference
 from circuit_atlas.ingest.model_files import load_model
 from circuit_atlas.ingest.releases import at_hand
 from circuit_atlas.ingest.settings import DiscoverSettings
+from circuit_atlas.ingest.sites import Site
 from circuit_atlas.ingest.subject import Subject
 from circuit_atlas.ingest.texts import Texts
 
@@ -39,7 +41,7 @@ def load(settings: DiscoverSettings) -> Loaded:
 
     """
     with at_hand(settings.dictionaries, settings.model):
-        model = load_model(settings.model, name=settings.model_id, device=settings.device, dtype=settings.dtype)
+        model = load_model(settings.model, name=settings.model_id, device=settings.devices[0], dtype=settings.dtype)
         budget = Budget.of(settings.memory, model.device)
         return Loaded(model, load_suite(settings.dictionaries, model, name=settings.suite, budget=budget))
 
@@ -52,12 +54,14 @@ class Work:
         subject: model, dictionaries and metric.
         data: examples as tokens.
         batch_size: most examples in a batch.
+        halvings: how often memory was too small so far.
 
     """
 
     subject: Subject
     data: Data
     batch_size: int
+    halvings: int = 0
 
     @property
     def is_pair(self) -> bool:
@@ -69,7 +73,12 @@ class Work:
         if self.subject.model.device.type == "cuda":
             torch.cuda.empty_cache()
         subject = dataclasses.replace(self.subject, budget=Budget(self.subject.budget.total // 2))
-        return dataclasses.replace(self, subject=subject, batch_size=max(1, self.batch_size // 2))
+        smaller = max(1, self.batch_size // 2)
+        return dataclasses.replace(self, subject=subject, batch_size=smaller, halvings=self.halvings + 1)
+
+    def shared(self, processes: int) -> Work:
+        """The same in batches so small that every one of some processes has one, where there are as many examples."""
+        return dataclasses.replace(self, batch_size=min(self.batch_size, -(-len(self.data.train) // processes)))
 
     def batches(self, examples: Sequence[TokenExample]) -> list[Batch]:
         """Batches as large as asked for, or as memory allows."""
@@ -100,9 +109,27 @@ def prepare(settings: DiscoverSettings, texts: Texts, loaded: Loaded) -> Work:
     if not dictionaries:
         raise SettingsError(f"no dictionary sits at or before what the metric {metric.name} reads")
     data = to_tokens(settings, texts, model.tokenizer, metric.answers)
+    demand_context([*data.train, *data.held_out], model.n_ctx)
+    if isinstance(metric, LogitDifference):
+        demand_unequal_answers([*data.train, *data.held_out])
+    _refuse_unmeasurable(settings, model, list(dictionaries))
     return Work(
         Subject(model, dictionaries, metric, Budget.of(settings.memory, model.device)), data, settings.batch_size
     )
+
+
+def _refuse_unmeasurable(settings: DiscoverSettings, model: LanguageModel, sites: Sequence[Site]) -> None:
+    """Refuse a first layer to ablate behind which there is nothing."""
+    if settings.start_layer >= model.n_layers:
+        raise SettingsError(
+            f"start_layer is {settings.start_layer}, which leaves no layer of {model.name} to ablate: it has layers 0 "
+            f"to {model.n_layers - 1}"
+        )
+    if settings.measure_thresholds and not ablated_sites(sites, settings.start_layer):
+        raise SettingsError(
+            f"start_layer is {settings.start_layer}, but no dictionary sits there or later, so nothing can be ablated: "
+            "lower it, or set measure_thresholds to 0"
+        )
 
 
 def _with_reference(subject: Subject, batch: Batch) -> Batch:

@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from circuit_atlas.errors import AttributionError
 from circuit_atlas.ingest.cotangents import Units
 from circuit_atlas.ingest.moments import ItemMoments
 from circuit_atlas.ingest.node_effects import UnitEffects
@@ -107,7 +108,12 @@ def choose_nodes(
     floor: float,
     most: int,
 ) -> tuple[dict[Site, SiteNodes], float]:
-    """Choose the units whose absolute mean effect exceeds the floor, strictly; return them and the floor used."""
+    """Choose the units whose absolute mean effect exceeds the floor, strictly; return them and the floor used.
+
+    Raises:
+        AttributionError: none does.
+
+    """
     found = {site: mean_effects(rows, widths[site] + 1, shape, keep=keep) for site, rows in effects.items()}
     floor = choose_floor({site: mean.means for site, mean in found.items()}, floor, most)
     chosen = {}
@@ -117,6 +123,12 @@ def choose_nodes(
         keys = mean.keys[strong][order]
         if len(keys):
             chosen[site] = _gather(effects[site], keys, widths[site] + 1, shape, keep=keep)
+    if not chosen:
+        largest = max(float(mean.means.abs().max()) for mean in found.values() if len(mean.means))
+        raise AttributionError(
+            f"no node is left: the largest absolute effect is {largest:.4g}, and none exceeds the node floor "
+            f"{floor:.4g}; lower node_floor, or raise max_nodes where it chose the floor"
+        )
     return chosen, floor
 
 
@@ -128,8 +140,7 @@ def _gather(rows: UnitEffects, keys: Tensor, width: int, shape: Shape, *, keep: 
     activation = torch.zeros(shape.examples, len(keys))
     activation.index_put_(at, rows.clean.float().cpu()[inside], accumulate=True)
     moments = ItemMoments()
-    order = shape.items.argsort(stable=True)
-    moments.add(effects[order], shape.items[order])
+    moments.add(effects, shape.items)
     units = Units(keys % width, keys // width if keep else None)
     return SiteNodes(units, effects, moments.mean(), moments.standard_error(), activation.mean(0))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -139,10 +140,12 @@ class DiscoverSettings:
     """Examples that run together."""
 
     memory: float = 0.0
-    """Gigabytes that the work may take beside the model's weights; 0: 1 on a CPU, most of what is free on a GPU."""
+    """Gigabytes that the work of a process may take beside the model's weights; 0: 1 on a CPU, most of what is free
+    on a GPU."""
 
     device: str = "cpu"
-    """Torch device: cpu, cuda, cuda:1, mps."""
+    """Torch device: cpu, cuda, cuda:1, mps. Several with commas between (cuda:0,cuda:1) share the examples, a process
+    each; the first also does what is not shared."""
 
     dtype: Literal["float32", "bfloat16"] = "float32"
     """Number type of the model."""
@@ -165,6 +168,8 @@ class DiscoverSettings:
             value = getattr(self, field)
             if get_origin(kind) is Literal and value not in get_args(kind):
                 raise SettingsError(f"{field} is {value!r}; choose one of {', '.join(get_args(kind))}")
+            if kind is float and not math.isfinite(value):
+                raise SettingsError(f"{field} is {value}; it must be a finite number")
         for field in ("model", "dictionaries", "examples"):
             if not getattr(self, field):
                 raise SettingsError(f"{field} is not given; name it as an option or in the settings file")
@@ -174,6 +179,8 @@ class DiscoverSettings:
         for field in _NOT_NEGATIVE:
             if getattr(self, field) < 0:
                 raise SettingsError(f"{field} is {getattr(self, field)}; it must not be negative")
+        if not all(self.devices):
+            raise SettingsError(f"device is {self.device!r}; name one, or several with a comma between each two")
         refuse_unknown(self.metric)
         if self.metric == "kl" and (self.method == "atp", self.outer_gradient, self.jacobian) != (False, "ig", "path"):
             raise SettingsError(
@@ -182,6 +189,11 @@ class DiscoverSettings:
         if not 0.0 <= self.held_out_share < 1.0:
             raise SettingsError(f"held_out_share is {self.held_out_share}; it must be at least 0 and below 1")
         _refuse_other_model(self.model, find_preset(self.dictionaries))
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """Devices that share the examples, a process each."""
+        return tuple(name.strip() for name in self.device.split(","))
 
 
 FIELDS: dict[str, dataclasses.Field[Any]] = {f.name: f for f in dataclasses.fields(DiscoverSettings)}

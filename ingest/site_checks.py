@@ -3,7 +3,8 @@
 Three figures a site, never summed over sites (what passes through one passes through the next):
 
 - *survival*: with only this site's error removed, (m - m(patch)) / (m(clean) - m(patch)) of the means; where there is
-  no patch input, m / m(clean). 1: the dictionary's features carry all of the metric there.
+  no patch input, m / m(clean). 1: the dictionary's features carry all of the metric there. What it is divided by is
+  the same for all sites, so it is undefined (the two ends do not differ) at all of them or at none.
 - *total* and *patched*: the effects of its features and error together, and the change of m when that whole site alone
   takes its other end. For `ig` they agree up to the grid (completeness); for `exact` and `atp` they need not.
 - *inactive*: share of the absolute effect of its features that sits in features inactive on clean. These have no edges

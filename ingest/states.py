@@ -7,13 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+import torch
+from jaxtyping import Float
 from torch import Tensor
 
-from circuit_atlas.ingest.baselines import Baseline
+from circuit_atlas.ingest.baselines import Baseline, MeanBaselines, inputs, zero_baselines
 from circuit_atlas.ingest.batches import Batch
 from circuit_atlas.ingest.changes import Ends, UnitChanges, run_ends, unit_changes
 from circuit_atlas.ingest.cotangents import ActiveRows, through_features
+from circuit_atlas.ingest.evaluation import evaluate
 from circuit_atlas.ingest.heap import give_back
 from circuit_atlas.ingest.node_effects import (
     UnitEffects,
@@ -33,6 +37,17 @@ Fixed = Callable[[int], Mapping[Site, Baseline] | None]
 
 def by_input(length: int) -> None:
     """Set units to what they are on the patch input, whatever the length."""
+
+
+def fixed_by(settings: DiscoverSettings, subject: Subject, batches: Sequence[Batch]) -> Fixed:
+    """What units are set to under the ablation that is asked for, means being over all of the batches."""
+    sites = list(subject.dictionaries)
+    if settings.ablation == "zero":
+        zeros = zero_baselines(subject.dictionaries, sites)
+        return lambda length: zeros
+    if settings.ablation == "mean":
+        return MeanBaselines(subject.model, subject.dictionaries, sites, inputs(batches)).of_length
+    return by_input
 
 
 @dataclass(frozen=True)
@@ -57,6 +72,36 @@ class BatchState:
         """Bytes."""
         held = [*self.ends.clean.values(), *self.ends.patch.values(), *self.outer.values(), *self.through.values()]
         return sum(t.numel() * t.element_size() for t in held) + sum(c.size for c in self.changes.values())
+
+
+@dataclass(frozen=True)
+class Begun:
+    """What node effects find of one batch.
+
+    Attributes:
+        effects: effects of each site's units.
+        metric_clean: metric of each example on its clean input.
+        metric_patch: metric of each example on its patch input; None where there is none.
+
+    """
+
+    effects: Mapping[Site, UnitEffects]
+    metric_clean: Float[Tensor, " batch"]
+    metric_patch: Float[Tensor, " batch"] | None
+
+    def tensors(self) -> dict[str, Tensor | None]:
+        """All of it by name, to be kept."""
+        columns = {f"{c} {site.name}": getattr(rows, c) for site, rows in self.effects.items() for c in _COLUMNS}
+        return {"metric clean": self.metric_clean, "metric patch": self.metric_patch} | columns
+
+    @classmethod
+    def of(cls, kept: Mapping[str, Any], sites: Sequence[Site]) -> Begun:
+        """Return what was kept."""
+        effects = {site: UnitEffects(*(kept[f"{c} {site.name}"] for c in _COLUMNS)) for site in sites}
+        return cls(effects, kept["metric clean"], kept["metric patch"])
+
+
+_COLUMNS = UnitEffects.COLUMNS
 
 
 class States(Sequence[BatchState]):
@@ -87,25 +132,30 @@ class States(Sequence[BatchState]):
             return kept
         return _attribute(self._subject, self._batches[index], self._settings, self._fixed, self._outer[index])[1]
 
-    def begin(self, batch: Batch) -> dict[Site, UnitEffects]:
-        """Take in the next batch; returns the effects of each site's units."""
+    def begin(self, batch: Batch) -> Begun:
+        """Take in the next batch; returns its effects."""
         found = self._finished.find("nodes", batch)
         if found is not None:
             self._kept.append(None)
             self._outer.append({site: found[f"outer {site.name}"] for site in self._sites if self._keeps_outer})
-            return {
-                site: UnitEffects(*(found[f"{c} {site.name}"] for c in UnitEffects.COLUMNS)) for site in self._sites
-            }
+            return Begun.of(found, self._sites)
         effects, state = _attribute(self._subject, batch, self._settings, self._fixed)
         fits = self._size + state.size <= self._subject.budget.states
         self._size += state.size if fits else 0
         self._kept.append(state if fits else None)
         # Gradients along the path are the one part that is dear to make again.
         self._outer.append(state.outer if self._keeps_outer else {})
-        tensors = {f"{c} {site.name}": getattr(rows, c) for site, rows in effects.items() for c in UnitEffects.COLUMNS}
-        tensors |= {f"outer {site.name}": gradient for site, gradient in self._outer[-1].items()}
-        self._finished.keep("nodes", batch, tensors)
-        return effects
+        begun = Begun(effects, *self._metric(batch))
+        outer = {f"outer {site.name}": gradient for site, gradient in self._outer[-1].items()}
+        self._finished.keep("nodes", batch, begun.tensors() | outer)
+        return begun
+
+    def _metric(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
+        """Metric of each example on its clean and its patch input."""
+        model, metric = self._subject.model, self._subject.metric
+        with torch.no_grad():
+            clean = evaluate(model, metric, batch)
+            return clean, None if batch.patch is None else evaluate(model, metric, batch, tokens=batch.patch)
 
     @property
     def _sites(self) -> list[Site]:
@@ -125,6 +175,9 @@ def _attribute(
     """
     again = outer is not None
     model, metric, rows = subject.model, subject.metric, subject.rows(batch)
+    is_large = subject.budget.is_large(model, *batch.clean.shape)
+    if is_large:
+        give_back()
     ends = run_ends(model, subject.dictionaries, batch, fixed(batch.clean.shape[1]))
     at_clean: dict[Site, Tensor] = {}
     if settings.outer_gradient == "clean" or (settings.method == "atp" and not again):
@@ -133,7 +186,6 @@ def _attribute(
     changes: dict[Site, UnitChanges] = {}
     through: dict[Site, Tensor] = {}
     effects: dict[Site, UnitEffects] = {}
-    is_large = subject.budget.is_large(model, *batch.clean.shape)
     for site, dictionary in subject.dictionaries.items():
         if is_large:
             give_back()

@@ -55,6 +55,11 @@ def _tokenise_one(example: Example, tokenizer: Any, answers: Answers) -> TokenEx
         raise DataError(
             f"{example.where}: clean_prefix has {len(clean)} tokens and patch_prefix {len(patch)}; they must agree"
         )
+    if patch == clean:
+        raise DataError(
+            f"{example.where}: clean_prefix and patch_prefix are the same tokens {_show(clean, tokenizer)}, so no unit "
+            "can have an effect"
+        )
     if answers == "none" or not example.clean_answer:
         return TokenExample(example, clean, -1, patch, None if patch is None else -1)
     if answers == "whole":
@@ -113,6 +118,21 @@ def _continuation(prefix: str, answer: str, example: Example, tokenizer: Any) ->
     if getattr(tokenizer, "unk_token_id", None) in rest:
         raise DataError(f"{example.where}: the answer {answer!r} is not in the model's vocabulary")
     return rest
+
+
+def unknown_words(examples: Sequence[TokenExample], tokenizer: Any) -> str | None:
+    """Return a line that warns of prompts with words that the tokenizer does not know; None where there are none."""
+    unknown = getattr(tokenizer, "unk_token_id", None)
+    # Where it is also the token that texts begin or end with, the vocabulary reaches every text.
+    if unknown is None or unknown in (tokenizer.bos_token_id, tokenizer.eos_token_id):
+        return None
+    found = [one for one in examples if unknown in one.clean or unknown in (one.patch or ())]
+    if not found:
+        return None
+    return (
+        f"warning: {len(found)} of {len(examples)} examples have words that the model does not know, and reads as "
+        f"{tokenizer.unk_token} (first: {found[0].example.where})"
+    )
 
 
 def _ids(text: str, tokenizer: Any) -> tuple[int, ...]:

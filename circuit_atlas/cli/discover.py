@@ -15,6 +15,7 @@ from circuit_atlas.cli.output import cell
 from circuit_atlas.cli.quiet import silence_libraries
 from circuit_atlas.cli.reporting import reporter
 from circuit_atlas.cli.settings_options import settings_parameters
+from circuit_atlas.cli.stated import stated
 from circuit_atlas.ingest.settings import FIELDS, DiscoverSettings, load_settings
 from circuit_atlas.ingest.texts import read_texts
 
@@ -70,8 +71,11 @@ def _discover(settings: DiscoverSettings, store: str | None, database: str | Non
     with change_store(store, database, create=True) as place:
         circuit = run(settings, store=place, reporter=reporter())
         typer.echo(f"wrote {circuit.name} to {place.url}")
-        for name, value in circuit.summary.items():
-            typer.echo(f"  {name + ':':<14}{_figure(value)}")
+        made = circuit.rows.nodes
+        digests = [row["weights_digest"] for row in made["Sae"]]
+        for name, value in (circuit.summary | stated(made["Circuit"][0], made["Model"][0], digests)).items():
+            if value is not None:
+                typer.echo(f"  {name + ':':<17}{_figure(value)}")
         say_next([["show", circuit.name]], place, store)
 
 

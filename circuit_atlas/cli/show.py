@@ -11,6 +11,7 @@ from circuit_atlas.cli.ask import ask
 from circuit_atlas.cli.names import unit_name
 from circuit_atlas.cli.options import CircuitArgument, DatabaseOption, StoreOption, VersionOption, read_store, say_next
 from circuit_atlas.cli.output import cell, print_frame, print_table
+from circuit_atlas.cli.stated import stated
 
 if TYPE_CHECKING:
     from circuit_atlas.cypher.store import Store
@@ -20,8 +21,9 @@ LimitOption = Annotated[int, typer.Option("--limit", min=1, help="How many nodes
 SETTINGS = (
     "task", "model", "suite", "metric", "metric_sign", "method", "steps", "ablation", "positions", "selection",
     "outer_gradient", "node_floor", "edge_floor", "n_nodes", "n_edges", "n_examples", "n_items", "split", "seed",
-    "metric_clean", "metric_patch", "accuracy", "right_sign", "created_at", "code_version",
+    "metric_clean", "metric_patch", "accuracy",
 )  # fmt: skip
+MADE = ("created_at", "code_version")
 MEASURED = (
     "errors", "n_nodes", "n_active", "node_threshold", "faithfulness", "low", "high", "n_random", "random_95",
     "completeness",
@@ -50,9 +52,11 @@ def show(
         found = ask(place, "circuit", circuit=circuit).rows[0]
         name = found["name"]
         typer.echo(name)
-        for setting in SETTINGS:
-            if found[setting] is not None:
-                typer.echo(f"  {setting + ':':<16}{cell(found[setting])}")
+        digests = [row["weights_digest"] for row in ask(place, "circuit_dictionaries", circuit=name).rows]
+        told = {setting: found[setting] for setting in SETTINGS} | stated(found, found, digests)
+        for setting, value in (told | {setting: found[setting] for setting in MADE}).items():
+            if value is not None:
+                typer.echo(f"  {setting + ':':<17}{cell(value)}")
         _sites(found)
         _faithfulness(place, name)
         _features(place, name, limit)

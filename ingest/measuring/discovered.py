@@ -9,7 +9,7 @@ from circuit_atlas.ingest.ablation import ablated_sites
 from circuit_atlas.ingest.baselines import MeanBaselines, inputs
 from circuit_atlas.ingest.batches import Batch
 from circuit_atlas.ingest.measuring.circuit import MeasuredCircuit
-from circuit_atlas.ingest.measuring.grid import FIRST_SHARES, sizes_by_share, thresholds_of
+from circuit_atlas.ingest.measuring.grid import first_sizes, thresholds_of
 from circuit_atlas.ingest.measuring.rows import data_digest
 from circuit_atlas.ingest.measuring.runs import plan_runs, run_sets, to_rows
 from circuit_atlas.ingest.preparation import Work
@@ -29,7 +29,7 @@ def measure_discovered(
     sites = ablated_sites(list(subject.dictionaries), settings.start_layer)
     widths = {site: subject.dictionaries[site].d_sae for site in sites}
     ranked, universe = circuit.ranked(sites), circuit.universe(sites)
-    sizes = sizes_by_share(FIRST_SHARES[: settings.measure_thresholds], universe, len(ranked))
+    sizes = first_sizes(settings.measure_thresholds, universe, len(ranked))
     thresholds = thresholds_of(ranked, sizes)
     seeds = range(settings.seed, settings.seed + settings.random_circuits)
     runs = plan_runs(circuit, sites, widths, thresholds, ["default"], seeds)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Iterable, Sequence
 
 import torch
@@ -25,6 +27,24 @@ def spread_sizes(count: int, most: int) -> list[int]:
     if most < 1:
         return []
     return sorted({round(most ** (k / max(1, count - 1))) for k in range(count)} | ({most} if count == 1 else set()))
+
+
+def first_sizes(count: int, universe: float, most: int) -> list[int]:
+    """Sizes that discovery measures: the first shares, and beyond them the middles of the widest gaps (by ratio).
+
+    As many as asked for, where there are so many nodes; but fewer where several of the shares are one size.
+    """
+    sizes = sizes_by_share(FIRST_SHARES[:count], universe, most)
+    while sizes and len(FIRST_SHARES) < count > len(sizes):
+        if sizes[0] > 1:
+            sizes = [1, *sizes]
+            continue
+        gaps = [(high / low, low, high) for low, high in itertools.pairwise(sizes) if high - low > 1]
+        if not gaps:
+            break
+        _, low, high = max(gaps)
+        sizes = sorted([*sizes, min(max(round(math.sqrt(low * high)), low + 1), high - 1)])
+    return sizes
 
 
 def thresholds_of(ranked: Float[Tensor, " node"], sizes: Sequence[int]) -> list[float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -99,6 +100,8 @@ class MeasureSettings:
         for field in ("random_circuits", "edges", "batch_size", "n_examples", "n_held_out"):
             if (getattr(self, field) or 0) < 0:
                 raise SettingsError(f"{field} is {getattr(self, field)}; it must not be negative")
+        if not all(map(math.isfinite, (*self.thresholds, *self.edge_thresholds, self.target_faithfulness or 0.0))):
+            raise SettingsError("a threshold, or target_faithfulness, is not a finite number")
         if any(threshold < 0 for threshold in (*self.thresholds, *self.edge_thresholds)):
             raise SettingsError("a threshold is negative; effects and weights are compared by size")
         if any(layer < -1 for layer in self.start_layers):

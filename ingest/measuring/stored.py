@@ -111,6 +111,7 @@ def settings_of_data(store: Store, circuit: StoredCircuit, asked: MeasureSetting
     """
     other = read_stored(store, asked.on) if asked.on else circuit
     changed: dict[str, Any] = {"measure_thresholds": int(asked.split == "held-out"), "ablation": "auto"}
+    changed["start_layer"] = 0  # what is ablated is the measurement's to say
     for name in ("model", "dictionaries", "model_id", "suite", "dtype"):
         changed[name] = getattr(circuit.settings, name)
     for name in ("model", "dictionaries", "device", "batch_size", "examples"):

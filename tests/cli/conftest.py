@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import shutil
@@ -51,8 +52,8 @@ def atlas(tmp_path: Path) -> Command:
 
 
 @pytest.fixture
-def atlas_here(capfd: pytest.CaptureFixture[str]) -> Iterator[Command]:
-    """Run `circuit-atlas` in this process, where what it imports is loaded once for all tests."""
+def atlas_here(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> Iterator[Command]:
+    """Run `circuit-atlas` in this process and an empty folder: what it imports is loaded once for all tests."""
     disabled = logging.root.manager.disable
 
     def command(*arguments: str) -> Outcome:
@@ -60,7 +61,7 @@ def atlas_here(capfd: pytest.CaptureFixture[str]) -> Iterator[Command]:
         code = run(arguments)
         return Outcome(code, *capfd.readouterr())
 
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), contextlib.chdir(tmp_path):
         yield command
     logging.disable(disabled)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ def _find(folder: Path, **settings: Any) -> Any:
     examples = write_examples(folder / "e.jsonl", pairs=True, lengths=(4, 4, 4, 4))
     common: dict[str, Any] = {"held_out_share": 0.0, "measure_thresholds": 0, "max_edges": 200, "batch_size": 3}
     store = settings.pop("store", None)
-    wanted = DiscoverSettings(model="m", dictionaries="d", examples=str(examples), **{**common, **settings})
+    wanted = DiscoverSettings(model="m", dictionaries="d", **{"examples": str(examples), **common, **settings})
     return discover(wanted, loaded=loaded, store=store)
 
 
@@ -34,6 +35,21 @@ def test_the_mean_over_examples_is_the_weight(tmp_path: Path, selection: str) ->
         assert len(row["weights"]) == 4
         assert sum(row["weights"]) / 4 == pytest.approx(row["weight"], abs=1e-6)
     assert any(max(row["weights"]) - min(row["weights"]) > 1e-3 for row in rows)
+
+
+@pytest.mark.parametrize("positions", ["sum", "role"])
+def test_standard_errors_of_an_item_whose_examples_differ_in_length(tmp_path: Path, positions: str) -> None:
+    """Items {1, 2}, {3, 4}, each a prompt of 4 tokens and one of 6, which run in different batches."""
+    examples = tmp_path / "roles.jsonl"
+    written = write_examples(examples, pairs=True, lengths=(4, 6, 4, 6)).read_text().splitlines()
+    roles = [["start", *["word"] * (length - 2), "last"] for length in (4, 6, 4, 6)]
+    lines = [json.loads(line) | {"roles": role} for line, role in zip(written, roles, strict=True)]
+    examples.write_text("\n".join(map(json.dumps, lines)))
+    rows = _find(tmp_path, examples=str(examples), edge_values="examples", positions=positions).rows
+    for edge in rows.relationships[EDGE]:
+        first, second = ((edge["weights"][i] + edge["weights"][i + 1] - 2 * edge["weight"]) for i in (0, 2))
+        # Two items: sqrt(2 / 1 · Σ residual²) / 4 examples.
+        assert edge["weight_se"] == pytest.approx((2 * (first**2 + second**2)) ** 0.5 / 4, rel=1e-3, abs=1e-6)
 
 
 def test_each_example_alone_has_its_own_weight(tmp_path: Path) -> None:

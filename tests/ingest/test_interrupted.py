@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,12 +16,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from circuit_atlas.cypher import connect
 from circuit_atlas.errors import AttributionError
 from circuit_atlas.ingest import DiscoverSettings, discover
+from circuit_atlas.ingest.batches import Batch
+from circuit_atlas.ingest.resume import KEPT_DAYS, FinishedBatches
 from circuit_atlas.progress import Advance
 from tests.cli.toy import make_dictionaries, make_examples, make_model, pair
+from tests.source_tree import ROOT
 
 
 class Notes:
@@ -100,6 +106,104 @@ def test_a_file_that_was_cut_short_is_done_again(settings: dict[str, Any], unfin
     for file in unfinished.rglob("*.pt"):
         file.write_bytes(file.read_bytes()[:100])
     assert _numbers(discover(wanted)) == whole
+
+
+def _interrupt(settings: dict[str, Any]) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        discover(DiscoverSettings(**settings), reporter=Notes("edge weights", after=1))
+
+
+@pytest.mark.parametrize("what", ["nodes", "edges"])
+def test_what_is_of_another_batch_is_done_again(settings: dict[str, Any], unfinished: Path, what: str) -> None:
+    """Files of one batch under the names of the others, as they would lie if names did not tell batches apart."""
+    whole = _numbers(discover(DiscoverSettings(**settings)))
+    _interrupt(settings)
+    first, *others = sorted(unfinished.rglob(f"{what}-*.pt"))
+    assert others
+    for file in others:
+        file.write_bytes(first.read_bytes())
+    assert _numbers(discover(DiscoverSettings(**settings))) == whole
+
+
+def test_edges_among_other_nodes_are_not_taken(unfinished: Path) -> None:
+    """The units that edges are between are part of what a file is of; so are the tokens."""
+    rows = torch.tensor([0, 1])
+    batch = Batch(torch.tensor([[1, 2], [3, 4]]), rows, None, None, rows, rows)
+    finished = FinishedBatches.of_run("model/circuit/1", Notes())
+    finished.keep("edges", batch, {"weights": torch.ones(2)}, {"resid_0 unit": torch.tensor([5, 7])})
+    kept = finished.find("edges", batch, {"resid_0 unit": torch.tensor([5, 7])})
+    assert kept is not None
+    assert kept["weights"].tolist() == [1.0, 1.0]
+    assert finished.find("edges", batch, {"resid_0 unit": torch.tensor([5, 8])}) is None
+    assert finished.find("edges", batch, {"resid_1 unit": torch.tensor([5, 7])}) is None
+    other = dataclasses.replace(batch, clean=batch.clean + 1)
+    assert finished.find("edges", other, {"resid_0 unit": torch.tensor([5, 7])}) is None
+
+
+def test_a_run_beside_another_of_the_same_circuit_keeps_nothing() -> None:
+    first, second, third = Notes(), Notes(), Notes()
+    with FinishedBatches.of_run("model/circuit/1", first):
+        FinishedBatches.of_run("model/circuit/1", second)
+        FinishedBatches.of_run("model/circuit/2", third)
+    assert (len(first.lines), len(third.lines)) == (0, 0)
+    assert second.lines == ["another run is finding this circuit: this one keeps no batches, and would start over"]
+    again = Notes()
+    with FinishedBatches.of_run("model/circuit/1", again) as finished:
+        finished.drop()
+    assert again.lines == []
+
+
+def test_a_run_beside_another_finds_the_same(settings: dict[str, Any]) -> None:
+    found: list[Any] = []
+
+    class Beside(Notes):
+        @contextlib.contextmanager
+        def task(self, title: str, total: int) -> Iterator[Advance]:
+            if not found:
+                found.append(None)
+                found[0] = discover(DiscoverSettings(**settings), reporter=inner)
+            yield lambda steps: None
+
+    inner = Notes()
+    outer = discover(DiscoverSettings(**settings), reporter=Beside())
+    assert any("another run is finding this circuit" in line for line in inner.lines)
+    assert _numbers(found[0]) == _numbers(outer)
+
+
+def test_what_was_left_long_ago_is_removed(settings: dict[str, Any], unfinished: Path) -> None:
+    _interrupt(settings)
+    (left,) = (unfinished / "unfinished").iterdir()
+    recent = FinishedBatches.of_run("model/circuit/2", Notes())
+    recent.__exit__(None, None, None)
+    assert left.exists()
+    long_ago = time.time() - (KEPT_DAYS + 1) * 86_400
+    os.utime(left, (long_ago, long_ago))
+    with FinishedBatches.of_run("model/circuit/3", Notes()):
+        assert not left.exists()
+
+
+@pytest.mark.slow
+def test_a_change_of_the_program_starts_over(tmp_path: Path) -> None:
+    """The same package with one line more in one file keeps its batches in another folder."""
+    keep = (
+        "from circuit_atlas.ingest.resume import FinishedBatches\n"
+        "from circuit_atlas.progress import Silent\n"
+        "FinishedBatches.of_run('model/circuit/1', Silent())"
+    )
+    package = tmp_path / "circuit_atlas"
+    for name, source in (("", "circuit_atlas"), ("ingest", "ingest"), ("cypher", "cypher")):
+        shutil.copytree(ROOT / source, package / name, dirs_exist_ok=True, ignore=shutil.ignore_patterns("shipped"))
+    places: list[str] = []
+    for _ in range(3):
+        place = tmp_path / f"cache{len(places)}"
+        environment = os.environ | {"CIRCUIT_ATLAS_CACHE": str(place)}
+        command = [sys.executable, "-S", "-c", f"import sys; sys.path[:] = {[str(tmp_path), *sys.path]!r}\n{keep}"]
+        subprocess.run(command, check=True, env=environment)
+        (folder,) = (place / "unfinished").iterdir()
+        places.append(folder.name)
+        if len(places) == 2:
+            (package / "ingest" / "moments.py").open("a").write("\n# another line\n")
+    assert places[0] == places[1] != places[2]
 
 
 def test_a_place_that_cannot_be_written_is_told_once(settings: dict[str, Any], unfinished: Path) -> None:

@@ -249,7 +249,7 @@ def test_a_function_of_the_users(tmp_path: Path) -> None:
 
 
 BROKEN = {
-    "a NaN": ("return logits[:, -1, 0] * float('nan')", "not finite"),
+    "a NaN": ("return logits[:, -1, 0] * float('nan')", "gives nan on"),
     "a wrong shape": ("return logits[:, -1]", "one number per example"),
     "a number": ("return 0.5", "one number per example"),
     "of nothing": ("return 0 * logits[:, -1, 0].detach()", "every effect is zero"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 
 import pytest
 import torch
@@ -94,3 +95,16 @@ def test_intervals_cover_what_they_say(examples_an_item: int) -> None:
     naive = values.std(0) / len(values) ** 0.5
     if examples_an_item > 1:
         assert float(((values.mean(0) - truth).abs() <= 1.96 * naive).double().mean()) < 0.90
+
+
+@pytest.mark.parametrize("told", [False, True])
+def test_examples_of_an_item_may_come_in_any_order(told: bool) -> None:
+    generator = torch.Generator().manual_seed(4)
+    items = torch.randint(0, 5, (23,), generator=generator)
+    values = torch.randn(23, 3, generator=generator) + items[:, None]
+    moments = ItemMoments(Counter(items.tolist()) if told else None)
+    for some, whose in zip(values.split(4), items.split(4), strict=True):
+        moments.add(some, whose)
+
+    torch.testing.assert_close(moments.mean(), values.double().mean(0))
+    torch.testing.assert_close(moments.standard_error(), literal_error(values, items))

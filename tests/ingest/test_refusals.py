@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,11 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from circuit_atlas.errors import AtlasError, AttributionError, DataError, ModelError
+from circuit_atlas.errors import AtlasError, AttributionError, DataError, ModelError, SettingsError
 from circuit_atlas.ingest import DiscoverSettings, discover, plan
-from tests.cli.toy import LAYERS, PAIRS, make_dictionaries, make_examples, make_model
+from circuit_atlas.ingest.measuring.grid import first_sizes
+from tests.cli.toy import LAYERS, PAIRS, WORDS, make_dictionaries, make_examples, make_model
+from tests.ingest.test_interrupted import Notes
 from tests.ingest.tiny import make_subject
 
 
@@ -140,3 +143,141 @@ def test_a_topk_without_k(good: dict[str, Any]) -> None:
     said.pop("k", None)
     cfg.write_text(json.dumps(said))
     assert "says topk but no k" in refusal(ModelError, **good)
+
+
+def test_a_floor_above_every_effect(good: dict[str, Any]) -> None:
+    rows = discover(DiscoverSettings(**good)).rows.nodes["CircuitNode"]
+    largest = max(abs(row["effect"]) for row in rows if row["kind"] != "target")
+    line = refusal(AttributionError, **good | {"node_floor": 1e9})
+    assert (
+        f"no node is left: the largest absolute effect is {largest:.4g}, and none exceeds the node floor 1e+09" in line
+    )
+
+
+@pytest.mark.parametrize("rotary", [True, False])
+def test_a_prompt_that_is_longer_than_the_context(good: dict[str, Any], rotary: bool) -> None:
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    if rotary:
+        file = Path(good["model"]) / "config.json"
+        file.write_text(json.dumps(json.loads(file.read_text()) | {"max_position_embeddings": 7}))
+    else:
+        config = GPT2Config(vocab_size=12, n_embd=16, n_layer=LAYERS, n_head=2, n_positions=7)
+        GPT2LMHeadModel(config).save_pretrained(good["model"])
+    lines = Path(good["examples"]).read_text().splitlines()
+    long = json.dumps(
+        json.loads(lines[3])
+        | {
+            f"{end}_prefix": f"the man near the dog near the {noun}"
+            for end, noun in (("clean", "man"), ("patch", "men"))
+        }
+    )
+    make_examples(Path(good["examples"]), [*lines, long])
+    line = refusal(DataError, **good | {"positions": "sum", "held_out_share": 0.0})
+    assert line.endswith("examples.jsonl, line 5: 8 tokens, but the model's context holds 7; shorten it")
+
+
+def test_ends_that_are_the_same_tokens_though_not_the_same_text(good: dict[str, Any]) -> None:
+    lines = Path(good["examples"]).read_text().splitlines()
+    told = json.loads(lines[1])
+    make_examples(Path(good["examples"]), [lines[0], json.dumps(told | {"patch_prefix": told["clean_prefix"] + " "})])
+    line = refusal(DataError, **good | {"held_out_share": 0.0})
+    assert "line 2: clean_prefix and patch_prefix are the same tokens ['the', 'man', 'near', 'the', 'dog']" in line
+
+
+def test_answers_that_are_the_same(good: dict[str, Any]) -> None:
+    lines = [json.loads(line) for line in Path(good["examples"]).read_text().splitlines()]
+    lines[2]["patch_answer"] = lines[2]["clean_answer"]
+    make_examples(Path(good["examples"]), list(map(json.dumps, lines)))
+    settings = good | {"held_out_share": 0.0}
+    assert "line 3: clean_answer and patch_answer are the same" in refusal(DataError, **settings)
+    discover(DiscoverSettings(**settings, metric="negative-logit"))  # which reads one of them
+
+
+def test_words_that_the_model_does_not_know_are_told_once(good: dict[str, Any]) -> None:
+    lines = [json.loads(line) for line in Path(good["examples"]).read_text().splitlines()]
+    for line in lines[1:3]:
+        line["clean_prefix"] = line["clean_prefix"].replace("near", "beside")
+    make_examples(Path(good["examples"]), list(map(json.dumps, lines)))
+    notes = Notes()
+    discover(DiscoverSettings(**good | {"held_out_share": 0.0}), reporter=notes)
+    (told,) = (line for line in notes.lines if "does not know" in line)
+    assert told.startswith(
+        "warning: 2 of 4 examples have words that the model does not know, and reads as <unk> (first: "
+    )
+    assert told.endswith("line 2)")
+
+
+@pytest.mark.parametrize("layer", [0, 1])
+@pytest.mark.parametrize("value", [float("inf"), float("nan")])
+def test_activations_that_overflow_are_told_at_the_first_site(good: dict[str, Any], layer: int, value: float) -> None:
+    file = Path(good["model"]) / "model.safetensors"
+    weights = load_file(file)
+    weights[f"model.layers.{layer}.mlp.down_proj.weight"][0, 0] = value
+    save_file(weights, file, metadata={"format": "pt"})
+    assert f"activations at resid_{layer} are not finite" in refusal(AttributionError, **good)
+
+
+def test_logits_that_overflow_behind_every_site(good: dict[str, Any]) -> None:
+    file = Path(good["model"]) / "model.safetensors"
+    weights = load_file(file)
+    weights["model.norm.weight"][0] = float("nan")
+    save_file(weights, file, metadata={"format": "pt"})
+    line = refusal(AttributionError, **good)
+    assert "what the metric 'logit difference' reads is not finite" in line
+
+
+def test_a_metric_that_is_no_number_on_one_example(good: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "m.py").write_text(
+        "import torch\n"
+        "def broken(logits, batch):\n"
+        "    value = logits[:, -1, 5]\n"
+        f"    return torch.where(batch.clean[:, 1] == {WORDS.index('dog')}, value * float('nan'), value)\n"
+    )
+    line = refusal(AttributionError, **good | {"metric": f"{tmp_path / 'm.py'}:broken", "held_out_share": 0.0})
+    assert line.startswith("the metric 'm.py:broken")
+    assert "gives nan on 'the dog near the men'" in line
+
+
+def test_a_first_layer_behind_which_nothing_is_ablated(good: dict[str, Any]) -> None:
+    line = refusal(SettingsError, **good | {"start_layer": LAYERS})
+    assert f"start_layer is {LAYERS}, which leaves no layer of model to ablate: it has layers 0 to 1" in line
+    shutil.rmtree(Path(good["dictionaries"]) / "resid_1")
+    line = refusal(SettingsError, **good | {"start_layer": 1, "measure_thresholds": 1})
+    assert "start_layer is 1, but no dictionary sits there or later" in line
+
+
+def test_as_many_sizes_are_measured_as_asked_for(good: dict[str, Any]) -> None:
+    found = discover(DiscoverSettings(**good | {"measure_thresholds": 9, "random_circuits": 0}))
+    sizes = {row["node_threshold"] for row in found.rows.nodes["Measurement"] if row["errors"] == "default"}
+    assert len(sizes) == 9
+
+
+@pytest.mark.parametrize(
+    ("count", "universe", "most", "sizes"),
+    [
+        (5, 160, 1_000, [10, 20, 40, 80, 160]),
+        (2, 160, 1_000, [20, 40]),
+        (6, 160, 1_000, [1, 10, 20, 40, 80, 160]),
+        (7, 160, 1_000, [1, 3, 10, 20, 40, 80, 160]),
+        (9, 8, 1_000, [1, 2, 3, 4, 5, 6, 7, 8]),
+        (9, 160, 4, [1, 2, 3, 4]),
+        (9, 160, 0, []),
+    ],
+)
+def test_sizes_beyond_the_first_shares_fill_the_widest_gaps(
+    count: int, universe: float, most: int, sizes: list[int]
+) -> None:
+    assert first_sizes(count, universe, most) == sizes
+
+
+def test_resampling_expects_no_sign(good: dict[str, Any]) -> None:
+    """Random inputs may move the metric either way; that is neither judged nor warned of."""
+    notes = Notes()
+    found = discover(DiscoverSettings(**good | {"ablation": "resample", "held_out_share": 0.0}), reporter=notes)
+    (circuit,) = found.rows.nodes["Circuit"]
+    assert circuit["ablation"] == "resample"
+    assert circuit["right_sign"] is None
+    assert not any("does not move the metric as expected" in line for line in notes.lines)
+    patched = discover(DiscoverSettings(**good | {"held_out_share": 0.0})).rows.nodes["Circuit"][0]
+    assert patched["right_sign"] is not None

@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 
 from circuit_atlas.errors import SettingsError
+from circuit_atlas.ingest.measuring.settings import MeasureSettings
 from circuit_atlas.ingest.settings import DiscoverSettings, load_settings
 
 REQUIRED: dict[str, Any] = {"model": "m", "dictionaries": "d", "examples": "e.jsonl"}
 
+FLOATS = ("node_floor", "edge_floor", "memory", "held_out_share")
 OUT_OF_RANGE = [
     ("steps", 0, "at least 1"),
     ("batch_size", 0, "at least 1"),
@@ -24,6 +26,7 @@ OUT_OF_RANGE = [
     ("measure_thresholds", -1, "not be negative"),
     ("random_circuits", -1, "not be negative"),
     ("start_layer", -1, "not be negative"),
+    *((name, float(value), "a finite number") for name in FLOATS for value in ("nan", "inf", "-inf")),
     ("held_out_share", 1.0, "below 1"),
     ("held_out_share", -0.1, "at least 0"),
     ("method", "magic", "choose one of atp, ig"),
@@ -41,6 +44,14 @@ OUT_OF_RANGE = [
 def test_a_value_out_of_range_is_refused_by_the_settings_name(name: str, value: Any, reason: str) -> None:
     with pytest.raises(SettingsError, match=rf"^{name} is .*{reason}"):
         DiscoverSettings(**REQUIRED | {name: value})
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+@pytest.mark.parametrize("name", ["thresholds", "edge_thresholds", "target_faithfulness"])
+def test_a_measurement_at_no_number_is_refused(name: str, value: float) -> None:
+    given: Any = value if name == "target_faithfulness" else (0.1, value)
+    with pytest.raises(SettingsError, match="not a finite number"):
+        MeasureSettings(circuit="c", **{name: given})
 
 
 @pytest.mark.parametrize("value", [0, 0.0])

@@ -34,6 +34,17 @@ CIRCUITS = [
         [("sva", "toy/circuit/sva", "logit difference", 10, "keep", 0.1, "{}")],
         circuit="sva",
     ),
+    case("circuit", "rule weights_digest tokenizer_digest data_digest", [(None, "aa", None, "dd")], circuit="sva"),
+    case(
+        "circuit_dictionaries",
+        "dictionary component layer d_sae weights_digest",
+        [
+            ("toy/topk/embed", "embed", -1, 16, "bbembed"),
+            ("toy/topk/mlp_0", "mlp", 0, 16, "bbmlp_0"),
+            ("toy/topk/resid_1", "resid", 1, 16, "bbresid_1"),
+        ],
+        circuit="he/subject",
+    ),
     case(
         "nodes",
         "id kind component layer feature_index position role is_first_token effect unit_id",

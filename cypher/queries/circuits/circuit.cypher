@@ -12,6 +12,7 @@
 // column metric_sign: string | what a positive effect means
 // column method: string | how node effects were computed: atp, ig or exact
 // column steps: integer or null | steps of ig
+// column rule: string or null | points of ig on the path: left, midpoint or gauss-legendre
 // column ablation: string | the other end of the effects: patch, zero, mean or resample
 // column selection: string | nodes chosen by their mean effect, or per example
 // column positions: string | keep (a node per position), sum, or role (a node per role)
@@ -38,18 +39,22 @@
 // column site_inactive: list of floats or null [share] | of its features' effect, in features inactive on clean
 // column settings: string | the whole of the settings, as JSON
 // column data_digest: string | SHA-256 of the examples
+// column weights_digest: string or null | SHA-256 of the model's weights
+// column tokenizer_digest: string or null | SHA-256 of its tokenizer
 // column created_at: string | UTC, ISO 8601
 // column code_version: string | version of circuit-atlas that wrote it
 MATCH (c:Circuit)
 WHERE c.name = $circuit
+OPTIONAL MATCH (c)-[:OF_MODEL]->(m:Model)
 RETURN c.name AS name, c.id AS id, c.task_id AS task, c.model_id AS model, c.suite AS suite, c.metric AS metric,
-       c.metric_sign AS metric_sign, c.method AS method, c.steps AS steps, c.ablation AS ablation,
-       c.selection AS selection, c.positions AS positions, c.outer_gradient AS outer_gradient,
+       c.metric_sign AS metric_sign, c.method AS method, c.steps AS steps, c.rule AS rule,
+       c.ablation AS ablation, c.selection AS selection, c.positions AS positions, c.outer_gradient AS outer_gradient,
        c.jacobian AS jacobian, c.first_token AS first_token, c.node_floor AS node_floor,
        c.edge_floor AS edge_floor, c.n_examples AS n_examples, c.n_items AS n_items, c.n_nodes AS n_nodes,
        c.n_edges AS n_edges, c.split AS split, c.seed AS seed, c.metric_clean AS metric_clean,
        c.metric_patch AS metric_patch, c.accuracy AS accuracy, c.right_sign AS right_sign,
        c.after_selection AS after_selection, c.sites AS sites, c.site_survival AS site_survival,
        c.site_total AS site_total, c.site_patched AS site_patched, c.site_inactive AS site_inactive,
-       c.settings AS settings, c.data_digest AS data_digest, c.created_at AS created_at,
+       c.settings AS settings, c.data_digest AS data_digest,
+       m.weights_digest AS weights_digest, m.tokenizer_digest AS tokenizer_digest, c.created_at AS created_at,
        c.code_version AS code_version
