@@ -32,6 +32,8 @@ SITES = ("embed", "attn_0", "mlp_0", "resid_0", "attn_1", "mlp_1", "resid_1")
 ALPHAS = [step / 10 for step in range(10)]
 DOWN_NODES = 40
 """About so many downstream nodes take part in the edges of a file."""
+LEAST_SPAN = 0.01
+"""Least |m(M) - m(∅)|, relative to |m(M)|, of a cell: below it the quotients are rounding, hundreds of times over."""
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -223,7 +225,8 @@ def _write_ablation(
                     for mode in ("default", "remove", "keep", "nb_remove", "nb_resid_only"):
                         name = f"{aggregation}/thr{number}/start{start}/{ablation}/{mode}"
                         shares = _cell(subject, batch, sites, threshold, start, ablation, mode, full)
-                        cells[name] = {"threshold": threshold, "faithfulness": shares[0], "completeness": shares[1]}
+                        if shares is not None:
+                            cells[name] = dict(zip(("threshold", "faithfulness", "completeness"), shares, strict=True))
     (folder / "ablation.json").write_text(json.dumps(cells))
 
 
@@ -236,8 +239,8 @@ def _cell(
     ablation: str,
     mode: str,
     full: float,
-) -> list[float]:
-    """Faithfulness and completeness of one cell."""
+) -> list[float] | None:
+    """Threshold, faithfulness and completeness of one cell; None where the two are all but divided by zero."""
     at_patch = literal.states(subject, batch, patch=True)
     ablated = [site for site in effects if site.layer >= start]
     values = {s: (at_patch[s][0].mean(0), at_patch[s][1].mean(0)) for s in ablated}
@@ -252,7 +255,9 @@ def _cell(
         for mask in (mask for some in sets for mask in some.values()):
             mask[:, -1] = mode == "keep"
     kept, complement, empty = (float(literal.ablated(subject, batch, some, values).mean()) for some in sets)
-    return [(value - empty) / (full - empty) for value in (kept, complement)]
+    if abs(full - empty) < LEAST_SPAN * abs(full):
+        return None
+    return [threshold, *((value - empty) / (full - empty) for value in (kept, complement))]
 
 
 if __name__ == "__main__":
