@@ -35,7 +35,7 @@ from circuit_atlas.ingest.measuring.discovered import measure_discovered
 from circuit_atlas.ingest.preparation import Loaded, Work, load, prepare
 from circuit_atlas.ingest.processes import sharing
 from circuit_atlas.ingest.resume import FinishedBatches
-from circuit_atlas.ingest.selection import Shape, SiteNodes, choose_nodes, taking_part
+from circuit_atlas.ingest.selection import Shape, SiteNodes, choose_nodes, demand_nodes, taking_part
 from circuit_atlas.ingest.settings import DiscoverSettings
 from circuit_atlas.ingest.site_checks import check_sites, warnings
 from circuit_atlas.ingest.sites import Site
@@ -174,6 +174,7 @@ def _attribute(
         nodes, node_floor = choose_nodes(
             effects, widths, shape, keep=keep, floor=settings.node_floor, most=settings.max_nodes
         )
+        demand_nodes(nodes, effects, widths, shape, node_floor, keep=keep)
         if settings.selection == "per-example":
             parts = taking_part(effects, nodes, widths, shape, node_floor, keep=keep)
         units = {site: chosen.units for site, chosen in nodes.items()}

@@ -108,12 +108,7 @@ def choose_nodes(
     floor: float,
     most: int,
 ) -> tuple[dict[Site, SiteNodes], float]:
-    """Choose the units whose absolute mean effect exceeds the floor, strictly; return them and the floor used.
-
-    Raises:
-        AttributionError: none does.
-
-    """
+    """Choose the units whose absolute mean effect exceeds the floor, strictly; return them and the floor used."""
     found = {site: mean_effects(rows, widths[site] + 1, shape, keep=keep) for site, rows in effects.items()}
     floor = choose_floor({site: mean.means for site, mean in found.items()}, floor, most)
     chosen = {}
@@ -123,13 +118,32 @@ def choose_nodes(
         keys = mean.keys[strong][order]
         if len(keys):
             chosen[site] = _gather(effects[site], keys, widths[site] + 1, shape, keep=keep)
-    if not chosen:
-        largest = max(float(mean.means.abs().max()) for mean in found.values() if len(mean.means))
-        raise AttributionError(
-            f"no node is left: the largest absolute effect is {largest:.4g}, and none exceeds the node floor "
-            f"{floor:.4g}; lower node_floor, or raise max_nodes where it chose the floor"
-        )
     return chosen, floor
+
+
+def demand_nodes(
+    chosen: Mapping[Site, SiteNodes],
+    effects: Mapping[Site, UnitEffects],
+    widths: Mapping[Site, int],
+    shape: Shape,
+    floor: float,
+    *,
+    keep: bool,
+) -> None:
+    """Demand that some node was chosen.
+
+    Raises:
+        AttributionError: none was; the message says the largest effect.
+
+    """
+    if chosen:
+        return
+    means = [mean_effects(rows, widths[site] + 1, shape, keep=keep).means for site, rows in effects.items()]
+    largest = float(torch.cat(means).abs().max())
+    raise AttributionError(
+        f"no node is left: the largest absolute effect is {largest:.4g}, and none exceeds the node floor {floor:.4g}; "
+        "lower node_floor, or raise max_nodes where it chose the floor"
+    )
 
 
 def _gather(rows: UnitEffects, keys: Tensor, width: int, shape: Shape, *, keep: bool) -> SiteNodes:
