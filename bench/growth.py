@@ -83,20 +83,22 @@ def _seconds(made: Workload, what: str, examples: int, length: int, **settings: 
 
 def draw(found: Sequence[Series], path: Path) -> None:
     """Draw the series side by side, both axes logarithmic, with a straight line of slope one."""
-    from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter
+    from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter, NullLocator
 
     drawing, panels = new_axes(len(found), height=2.4)
     for axes, one in zip(panels, found, strict=True):
         axes.plot(one.sizes, one.seconds, marker=MARKERS[0], color=BLUE, label="measured")
         linear = [one.seconds[-1] * size / one.sizes[-1] for size in one.sizes]
         axes.plot(one.sizes, linear, linestyle=DASHES[1], color=GREY, label="linear")
-        axes.set(title=one.name, xlabel=one.unit, ylabel="processor seconds", xscale="log", yscale="log")
+        axes.set_title(one.name.partition(" by ")[0], fontsize=9)
+        axes.set(xlabel=one.unit, ylabel="processor seconds", xscale="log", yscale="log")
         axes.xaxis.set_major_locator(FixedLocator([float(size) for size in one.sizes]))
         axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_minor_locator(NullLocator())
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
             axis.set_minor_formatter(NullFormatter())
-        axes.legend()
+    panels[-1].legend(loc="lower right", frameon=False, fontsize=8)
     save(drawing, path)
 
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from circuit_atlas.errors import AttributionError
 from circuit_atlas.ingest.baselines import Baseline, zero_baselines
 from circuit_atlas.ingest.batches import Batch
-from circuit_atlas.ingest.dictionary import SparseDictionary
+from circuit_atlas.ingest.dictionary import Rows, SparseDictionary
 from circuit_atlas.ingest.language_model import Around, LanguageModel
 from circuit_atlas.ingest.sites import COMPONENTS, Site
 
@@ -130,11 +130,11 @@ class UnitChanges:
 
     def along(self, gradient: Float[Tensor, "batch pos d_in"]) -> Float[Tensor, " row"]:
         """Product of each row's direction with a gradient at its position."""
-        parts = [
-            (gradient[self.example[some], self.position[some]] * self.directions(some)).sum(-1)
-            for some in self.slices()
-        ]
-        return torch.cat(parts)
+        found = (gradient * self.error).sum(-1)[self.example, self.position]
+        features = ~self.is_error
+        rows = Rows(self.example[features], self.position[features], self.unit[features])
+        found[features] = (self.patch - self.clean)[features] * self.dictionary.along(gradient, rows)
+        return found
 
     def of(self, features: Int[Tensor, " feature"]) -> Float[Tensor, "batch pos feature"]:
         """Change of some features, which may come several times, at every example and position."""
@@ -172,15 +172,17 @@ def unit_changes(dictionary: SparseDictionary, ends: Ends) -> UnitChanges:
         for start in range(0, length, step):
             here = slice(start, start + step)
             if fixed is None:  # both at once, for the encoder is large
-                acts, errors = _apart(dictionary, torch.cat([clean[:, here], patch[:, here]]))
+                acts, errors, place, unit = _apart(dictionary, torch.cat([clean[:, here], patch[:, here]]))
                 (f_clean, f_patch), (e_clean, e_patch) = acts.split(batch), errors.split(batch)
             else:
-                f_clean, e_clean = _apart(dictionary, clean[:, here])
+                f_clean, e_clean, place, unit = _apart(dictionary, clean[:, here])
                 f_patch, e_patch = (_at(values, here).to(f_clean) for values in (fixed.acts, fixed.error))
+                elsewhere = torch.nonzero(f_patch.expand_as(f_clean).flatten(0, 1), as_tuple=True)
+                place, unit = (torch.cat(pair) for pair in zip((place, unit), elsewhere, strict=True))
             error[:, here], clean_error[:, here] = e_patch - e_clean, e_clean
             size[0, :, here], size[1, :, here] = e_clean.norm(dim=-1), e_patch.norm(dim=-1)
             f_patch = f_patch.expand_as(f_clean)
-            b, s, unit = torch.nonzero((f_clean != 0) | (f_patch != 0), as_tuple=True)
+            b, s, unit = _once(place, unit, f_clean.shape)
             rows.append((b, s + start, unit, f_clean[b, s, unit], f_patch[b, s, unit]))
     columns = [torch.cat(parts) for parts in zip(*rows, strict=True)]
     b, s = (index.flatten() for index in _grid(batch, length, clean.device))
@@ -189,12 +191,24 @@ def unit_changes(dictionary: SparseDictionary, ends: Ends) -> UnitChanges:
     return UnitChanges(dictionary, example, position, unit, at_clean, at_patch, error, clean_error)
 
 
-def _apart(dictionary: SparseDictionary, x: Float[Tensor, "batch pos d_in"]) -> tuple[Tensor, Tensor]:
-    """Activations [batch, pos, d_sae] and error; what is active alone is read of the decoder."""
+def _once(place: Tensor, unit: Tensor, shape: torch.Size) -> tuple[Tensor, Tensor, Tensor]:
+    """Example, position and feature of what is active at either end, each once, in order; ends follow each other."""
+    batch, length, d_sae = shape
+    found = (place % (batch * length) * d_sae + unit).unique()
+    return found // d_sae // length, found // d_sae % length, found % d_sae
+
+
+def _apart(dictionary: SparseDictionary, x: Float[Tensor, "batch pos d_in"]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Activations [batch, pos, d_sae] and error; what is active alone is read of the decoder.
+
+    Returns:
+        activations, error, and place (example · length + position) and feature of what is active, in order.
+
+    """
     acts = dictionary.encode(x)
     token, unit = torch.nonzero(acts.flatten(0, 1), as_tuple=True)
     decoded = dictionary.reconstruct_few(token, unit, acts.flatten(0, 1)[token, unit], x[..., 0].numel())
-    return acts, x - decoded.view_as(x) - dictionary.bias
+    return acts, x - decoded.view_as(x) - dictionary.bias, token, unit
 
 
 def _at(values: Tensor, here: slice) -> Tensor:

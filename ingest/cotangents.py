@@ -14,11 +14,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from circuit_atlas.ingest.changes import UnitChanges
-from circuit_atlas.ingest.dictionary import SparseDictionary
+from circuit_atlas.ingest.dictionary import Rows, SparseDictionary
 from circuit_atlas.ingest.sites import Site
-
-_SLICE_NUMBERS = 8_000_000
-"""Most numbers in one slice of gathered dictionary rows."""
 
 
 @dataclass(frozen=True)
@@ -159,13 +156,8 @@ def through_features(
     """Jᵀ outer: what of a cotangent on the reconstruction comes back to x through all features together."""
     if not dictionary.is_plain:
         return dictionary.through_features(x, outer)
-    found = torch.zeros_like(outer)
-    step = max(1, _SLICE_NUMBERS // dictionary.d_in)
-    for start in range(0, len(active.feature), step):
-        b, s, i = (rows[start : start + step] for rows in (active.example, active.position, active.feature))
-        strength = (outer[b, s] * dictionary.decoder_rows(i)).sum(-1, keepdim=True)
-        found.index_put_((b, s), strength * dictionary.encoder_rows(i), accumulate=True)
-    return found
+    rows = Rows(active.example, active.position, active.feature)
+    return dictionary.back(dictionary.along(outer, rows), rows, outer)
 
 
 ActiveAt = Mapping[Site, ActiveRows]

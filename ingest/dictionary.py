@@ -11,7 +11,7 @@ error the interpolation of x itself (identity 1 of docs/method.md), for every ar
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -27,6 +27,27 @@ from circuit_atlas.ingest.sites import Site
 
 _PLAIN = ("standard", "topk", "jumprelu", "identity")
 """Architectures whose active features depend on x through their encoder column alone."""
+
+
+_SLICE_NUMBERS = 4_000_000
+"""Most numbers in one slice of gathered rows."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Active features, one row for each (example, position, feature)."""
+
+    example: Int[Tensor, " row"]
+    position: Int[Tensor, " row"]
+    feature: Int[Tensor, " row"]
+
+    def slices(self, like: Float[Tensor, "batch pos d_in"]) -> Iterator[tuple[slice, Tensor, Tensor, Tensor, Tensor]]:
+        """Some rows at a time: their tokens, each once, and the place of each row's among these; features likewise."""
+        every = self.example * like.shape[1] + self.position
+        step = max(1, _SLICE_NUMBERS // like.shape[2])
+        for start in range(0, len(every), step):
+            some = slice(start, start + step)
+            yield some, *every[some].unique(return_inverse=True), *self.feature[some].unique(return_inverse=True)
 
 
 @dataclass(frozen=True)
@@ -96,6 +117,25 @@ class SparseDictionary:
         rows: Tensor = self.sae.W_enc.detach()[:, features].T
         return rows if self._rescale is None else rows * self._rescale[features, None]
 
+    def along(self, gradient: Float[Tensor, "batch pos d_in"], rows: Rows) -> Float[Tensor, " row"]:
+        """Product of each row's direction with a gradient at its place; every direction is read once a slice."""
+        parts = [
+            (gradient.flatten(0, 1)[tokens] @ self.decoder_rows(features).T)[token, column]
+            for _, tokens, token, features, column in rows.slices(gradient)
+        ]
+        return torch.cat(parts) if parts else gradient.new_zeros(0)
+
+    def back(
+        self, strength: Float[Tensor, " row"], rows: Rows, like: Float[Tensor, "batch pos d_in"]
+    ) -> Float[Tensor, "batch pos d_in"]:
+        """Sum over the rows at each place of strength · the feature's gradient (plain architectures)."""
+        found = torch.zeros_like(like).flatten(0, 1)
+        for some, tokens, token, features, column in rows.slices(like):
+            dense = like.new_zeros(len(tokens), len(features))
+            dense[token, column] = strength[some]
+            found.index_add_(0, tokens, dense @ self.encoder_rows(features))
+        return found.view_as(like)
+
     @cached_property
     def bias(self) -> Float[Tensor, " d_in"]:
         """What no feature and no error reconstructs: decode(0)."""
@@ -127,7 +167,13 @@ class SparseDictionary:
 
     def encode(self, x: Float[Tensor, "*batch d_in"]) -> Float[Tensor, "*batch d_sae"]:
         """Activations in decoding units; differentiable."""
-        acts: Tensor = self.sae.encode(x)
+        sae = self.sae
+        if self.architecture == "standard" and not torch.is_grad_enabled():
+            # As SAELens does it, in place: three arrays over all features are made one.
+            inside = sae.process_sae_in(x)
+            acts = torch.addmm(sae.b_enc, inside.flatten(0, -2), sae.W_enc).relu_().view(*x.shape[:-1], -1)
+        else:
+            acts = sae.encode(x)
         scale = self._scale(x)
         return acts if scale is None else acts * scale
 

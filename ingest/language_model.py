@@ -155,7 +155,7 @@ class LanguageModel:
             return found[-1]
 
         hooks = [(at.hook_name, _hook(function)) for at, function in {**(replace or {}), site: keep}.items()]
-        with self._only(start, site.layer if self.can_skip else None):
+        with self._only(start, site.layer if self.can_skip else None), self._barely_unembedded(tokens):
             self._run(tokens, return_type="logits", fwd_hooks=[*hooks, ("unembed.hook_in", _last_position)])
         return found[0]
 
@@ -193,6 +193,10 @@ class LanguageModel:
             yield
         finally:
             object.__delattr__(self.bridge.unembed, "forward")
+
+    def _barely_unembedded(self, tokens: Int[Tensor, "batch pos"]) -> contextlib.AbstractContextManager[None]:
+        """Unembed to one token alone where that can be, for runs whose logits nobody reads."""
+        return self._selected(torch.zeros_like(tokens[:, :1]) if self.can_select else None)
 
     @cached_property
     def can_select(self) -> bool:
@@ -263,7 +267,7 @@ class LanguageModel:
             return _hook(function)
 
         hooks = [(name, keep(name)) for name in hook_names]
-        with torch.no_grad():
+        with torch.no_grad(), self._barely_unembedded(tokens):
             self._run(tokens, return_type="logits", fwd_hooks=[*hooks, ("unembed.hook_in", _last_position)])
         return found
 
