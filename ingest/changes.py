@@ -176,7 +176,7 @@ def unit_changes(dictionary: SparseDictionary, ends: Ends) -> UnitChanges:
                 (f_clean, f_patch), (e_clean, e_patch) = acts.split(batch), errors.split(batch)
             else:
                 f_clean, e_clean, place, unit = _apart(dictionary, clean[:, here])
-                f_patch, e_patch = (_at(values, here).to(f_clean) for values in (fixed.acts, fixed.error))
+                f_patch, e_patch = (values.to(f_clean) for values in fixed.at(here))
                 elsewhere = torch.nonzero(f_patch.expand_as(f_clean).flatten(0, 1), as_tuple=True)
                 place, unit = (torch.cat(pair) for pair in zip((place, unit), elsewhere, strict=True))
             error[:, here], clean_error[:, here] = e_patch - e_clean, e_clean
@@ -209,11 +209,6 @@ def _apart(dictionary: SparseDictionary, x: Float[Tensor, "batch pos d_in"]) -> 
     token, unit = torch.nonzero(acts.flatten(0, 1), as_tuple=True)
     decoded = dictionary.reconstruct_few(token, unit, acts.flatten(0, 1)[token, unit], x[..., 0].numel())
     return acts, x - decoded.view_as(x) - dictionary.bias, token, unit
-
-
-def _at(values: Tensor, here: slice) -> Tensor:
-    """Rows of some positions; the one row where there is one for all."""
-    return values if len(values) == 1 else values[here]
 
 
 def _grid(batch: int, length: int, device: torch.device) -> tuple[Tensor, ...]:
