@@ -77,7 +77,7 @@ def _weights(weights: dict[tuple[str, str], Any], step: tuple[str, str], circuit
 
 def strength(along: Floats, inner: Floats) -> Floats:
     """Product of the edges' weights [edge, example] over the inner nodes' effects [edge - 1, example]."""
-    found = along[0].copy()
+    found: Floats = along[0].copy()
     for effect, weight in zip(inner, along[1:], strict=True):
         dead, known = found == 0.0, effect != 0.0
         fraction = np.divide(weight, effect, out=np.full_like(weight, np.nan), where=known)
