@@ -9,6 +9,7 @@ from circuit_atlas.analysis.experiment import sharing_table
 from circuit_atlas.analysis.faithfulness import faithfulness_table
 from circuit_atlas.analysis.null import sharing_null
 from circuit_atlas.analysis.overlap import Overlap, overlap, overlap_matrix
+from circuit_atlas.analysis.path_examples import path_examples
 from circuit_atlas.analysis.paths import strongest_paths
 from circuit_atlas.analysis.proximal import proximal_causes
 from circuit_atlas.analysis.ranks import false_discovery
@@ -28,6 +29,7 @@ __all__ = [
     "overlap",
     "overlap_curve",
     "overlap_matrix",
+    "path_examples",
     "proximal_causes",
     "require_threshold",
     "sensitivity",
