@@ -8,7 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+import pandas as pd
+
 from circuit_atlas.cypher import CircuitRows
+from circuit_atlas.cypher.library import Query
 from tests.graphs import Edge, Unit, circuit, small_circuits, with_measurements
 
 POOL: list[Unit] = [
@@ -45,6 +48,18 @@ PAIR = {"circuit_a": "he/subject", "circuit_b": "he/object"}
 def four_circuits() -> list[CircuitRows]:
     """`he/subject`, `he/object`, `sva` and `pool`."""
     return [*small_circuits(), with_measurements(circuit("pool", POOL, POOL_EDGES), [{}, REMOVED])]
+
+
+def in_order(table: pd.DataFrame, query: Query) -> pd.DataFrame:
+    """The table with the entries of its unordered lists, which belong together by their place, in ascending order."""
+    if not query.unordered:
+        return table
+    rows = [sorted(zip(*lists, strict=True)) for lists in zip(*(table[n] for n in query.unordered), strict=True)]
+    settled = table.copy()
+    for k, name in enumerate(query.unordered):
+        settled[name] = pd.Series([[one[k] for one in row] for row in rows], dtype="object")
+    settled.attrs = table.attrs
+    return settled
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import pytest
 from circuit_atlas.cypher import Store
 from circuit_atlas.cypher.library import Query, load_library
 from circuit_atlas.cypher.schema import PropertyType
-from tests.queries.circuits import EMBED_1, Case, four_circuits
+from tests.queries.circuits import EMBED_1, Case, four_circuits, in_order
 from tests.queries.expected import CASES
 from tests.store_fixtures import ENGINES, Filled
 
@@ -47,18 +47,6 @@ def same(left: Any, right: Any) -> bool:
     if isinstance(left, float) and isinstance(right, (int, float)):
         return math.isclose(left, right, rel_tol=1e-12, abs_tol=1e-12)
     return bool(left == right)
-
-
-def in_order(table: pd.DataFrame, query: Query) -> pd.DataFrame:
-    """The table with the entries of its unordered lists, which belong together by their place, in ascending order."""
-    if not query.unordered:
-        return table
-    rows = [sorted(zip(*lists, strict=True)) for lists in zip(*(table[n] for n in query.unordered), strict=True)]
-    settled = table.copy()
-    for k, name in enumerate(query.unordered):
-        settled[name] = pd.Series([[one[k] for one in row] for row in rows], dtype="object")
-    settled.attrs = table.attrs
-    return settled
 
 
 @pytest.mark.parametrize("engine", ENGINES)

@@ -16,6 +16,7 @@ import pytest
 from circuit_atlas.cypher import Store
 from circuit_atlas.cypher.library import load_library
 from tests.graphs import SITES, Edge, Unit, circuit
+from tests.queries.circuits import in_order
 from tests.store_fixtures import ENGINES, Filled
 
 SIZES = {"r0": 3, "r1": 8, "r2": 25, "r3": 25, "r4": 60}
@@ -116,5 +117,5 @@ def test_both_engines_agree(name: str, stores: Mapping[str, Store]) -> None:
     for node_threshold, edge_threshold in THRESHOLDS:
         cut = {"node_threshold": node_threshold, "edge_threshold": edge_threshold}
         params = needed | {key: value for key, value in cut.items() if key in takes}
-        one, other = (store.query(name, **params) for store in stores.values())
+        one, other = (in_order(store.query(name, **params), query) for store in stores.values())
         pd.testing.assert_frame_equal(one, other, rtol=1e-9, atol=1e-12)
