@@ -67,7 +67,7 @@ def test_a_place_is_what_the_hook_means_in_the_original_model(
     found = model.activations(TOKENS, [site])[site]
     handle.remove()
     assert site.name == name
-    assert torch.allclose(found, seen[0].reshape(found.shape), atol=1e-6)
+    assert torch.allclose(found, seen[-1].reshape(found.shape), atol=1e-6)
 
 
 def test_what_is_behind_the_norm_is_added_to_the_stream_and_what_is_before_it_is_not(tmp_path: Path) -> None:
