@@ -19,6 +19,8 @@ from scripts.system_check import (
 )
 from tests.source_tree import ROOT
 
+pytestmark = pytest.mark.slow
+
 
 def test_an_old_python_is_refused() -> None:
     said = python_trouble((3, 10, 13))

@@ -16,6 +16,8 @@ from circuit_atlas.errors import QueryError, StoreError
 from tests.graphs import OBJECT, SUBJECT, circuit, small_circuits
 from tests.store_fixtures import ENGINES, Filled
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def stores(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, Store]]:

@@ -23,6 +23,8 @@ from circuit_atlas.errors import QueryError, UnknownCircuitError
 from tests.graphs import Edge, Unit, circuit, small_circuits
 from tests.store_fixtures import ENGINES, Filled
 
+pytestmark = pytest.mark.slow
+
 UNITS: list[Unit] = [
     ("embed", 1, 2, 1.0),
     ("mlp_0", 7, 2, 0.5),

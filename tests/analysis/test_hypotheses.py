@@ -20,6 +20,8 @@ from circuit_atlas.errors import QueryError, UnknownCircuitError
 from tests.graphs import SVA, SVA_EDGES, circuit, small_circuits
 from tests.store_fixtures import ENGINES, Filled
 
+pytestmark = pytest.mark.slow
+
 FULL = [3.0, 4.0, 5.0, 6.0]
 EMPTY = [0.0, 1.0, 0.0, 1.0]
 KEPT = [2.9, 4.2, 4.8, 6.3]

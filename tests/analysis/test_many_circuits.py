@@ -18,6 +18,8 @@ from circuit_atlas.errors import QueryError
 from tests.graphs import circuit, small_circuits
 from tests.queries.test_random_graphs import random_circuit
 
+pytestmark = pytest.mark.slow
+
 FEATURES = {"a1": (1, 2), "a2": (1, 2), "b1": (3, 4), "b2": (3, 4), "m": (1, 2, 3)}
 """Features of the embedding that each circuit uses; `m` shares two with the a's and one with the b's."""
 

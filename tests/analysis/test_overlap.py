@@ -20,6 +20,8 @@ from tests.graphs import SVA, SVA_EDGES, circuit, small_circuits
 from tests.queries.test_random_graphs import GRAPHS
 from tests.store_fixtures import ENGINES, Filled
 
+pytestmark = pytest.mark.slow
+
 CUTS = [(0.0, 0.0), (0.3, 0.0), (0.0, 0.4)]
 
 

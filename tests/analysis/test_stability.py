@@ -18,6 +18,8 @@ from circuit_atlas.errors import QueryError, StoreError, UnknownCircuitError
 from tests.graphs import Edge, Unit, circuit, small_circuits
 from tests.store_fixtures import ENGINES, Filled
 
+pytestmark = pytest.mark.slow
+
 EDGE = Pair("EDGE", "CircuitNode", "CircuitNode")
 ITEMS = [7, 7, 3, 5]
 VALUES: dict[tuple[str, int | None], list[float]] = {

@@ -30,6 +30,8 @@ from tests.graphs import SVA, SVA_EDGES, Edge, Unit, circuit, small_circuits
 from tests.queries.test_random_graphs import random_circuit
 from tests.store_fixtures import ENGINES, Filled
 
+pytestmark = pytest.mark.slow
+
 # Strengths of the three paths of he/subject: through mlp_0/7 and resid_1/3 0.36, through mlp_0/8 0.24, and through
 # mlp_0/7 and the error -0.04: 0.6 positive, 0.04 negative, 0.64 in all.
 

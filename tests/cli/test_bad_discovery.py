@@ -11,6 +11,8 @@ from tests.cli.conftest import Command
 from tests.cli.test_bad_input import refused
 from tests.cli.toy import D_MODEL, PAIRS, make_dictionaries, make_examples, make_model, pair
 
+pytestmark = pytest.mark.slow
+
 GOOD = [pair(*texts) for texts in PAIRS]
 
 

@@ -12,6 +12,8 @@ import pytest
 
 from tests.cli.conftest import Command
 
+pytestmark = pytest.mark.slow
+
 
 def test_circuits_lists_names_sizes_and_faithfulness(atlas: Command, store: str) -> None:
     done = atlas("circuits", "--store", store)

@@ -12,6 +12,8 @@ from circuit_atlas.cli.exactness import By
 from circuit_atlas.cypher import connect
 from tests.cli.conftest import Command
 
+pytestmark = pytest.mark.slow
+
 
 def test_the_chief_tables(atlas_here: Command, store: str) -> None:
     done = atlas_here("exactness", "he/subject", "--store", store)

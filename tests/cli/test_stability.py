@@ -9,6 +9,8 @@ import pytest
 from circuit_atlas.cypher import connect
 from tests.cli.conftest import Command
 
+pytestmark = pytest.mark.slow
+
 
 def test_the_chief_rows(atlas_here: Command, store: str) -> None:
     done = atlas_here("stability", "he/subject", "--store", store)

@@ -13,6 +13,8 @@ from circuit_atlas.cli.structure import Question
 from circuit_atlas.cypher import connect
 from tests.cli.conftest import Command
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.slow
 @pytest.mark.parametrize("question", Question)

@@ -15,6 +15,8 @@ from circuit_atlas.ingest.preparation import Loaded
 from tests.ingest.tiny import make_subject
 from tests.ingest.tiny_runs import EDGE, write_examples
 
+pytestmark = pytest.mark.slow
+
 
 def _find(folder: Path, **settings: Any) -> Any:
     subject = make_subject(folder / "model", "neox", "topk", "none")

@@ -22,6 +22,8 @@ from circuit_atlas.ingest.subject import Subject
 from tests.ingest.test_by_hand import second_coordinate, write_model
 from tests.ingest.tiny import D_SAE, make_batch, make_subject
 
+pytestmark = pytest.mark.slow
+
 LENGTH = 5
 
 

@@ -14,6 +14,8 @@ from circuit_atlas.ingest.batches import batches
 from tests.ingest.tiny import D_SAE
 from tests.ingest.tiny_runs import TinyRun, UnitKey, run_tiny
 
+pytestmark = pytest.mark.slow
+
 
 def measured(run: TinyRun) -> dict[UnitKey, float]:
     return {key: row["exact_effect"] for key, row in run.nodes().items() if row["exact_effect"] is not None}

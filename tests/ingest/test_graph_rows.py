@@ -14,6 +14,8 @@ from circuit_atlas.ingest.measuring.grid import FIRST_SHARES
 from tests.ingest.tiny import D_SAE, SITES
 from tests.ingest.tiny_runs import EDGE, TinyRun, run_tiny
 
+pytestmark = pytest.mark.slow
+
 MEASURED: dict[str, Any] = {"held_out_share": 0.5, "measure_thresholds": 2, "random_circuits": 3}
 
 

@@ -27,6 +27,8 @@ from circuit_atlas.progress import Advance
 from tests.cli.toy import make_dictionaries, make_examples, make_model, pair
 from tests.source_tree import ROOT
 
+pytestmark = pytest.mark.slow
+
 
 class Notes:
     """A reporter that keeps what is said, and may interrupt at a batch of a task."""

@@ -19,6 +19,8 @@ from circuit_atlas.ingest.sites import Site, site_from_hook, site_from_name
 from circuit_atlas.ingest.subject import Subject
 from tests.ingest.tiny import D_SAE, make_batch, make_subject
 
+pytestmark = pytest.mark.slow
+
 KINDS = [
     ("llama", "standard", "none"),
     ("llama", "topk", "layer_norm"),

@@ -28,6 +28,8 @@ from circuit_atlas.ingest.tokens import tokenise
 from tests.ingest.tiny import D_MODEL, make_subject
 from tests.ingest.tiny_runs import EDGE
 
+pytestmark = pytest.mark.slow
+
 Array = NDArray[np.float64]
 CLEAN, PATCH = ["w02 w03 w04", "w05 w06 w07"], ["w12 w03 w04", "w13 w06 w07"]
 SITE = site_from_name("attn_0")

@@ -25,6 +25,8 @@ from circuit_atlas.ingest.tokens import tokenise
 from tests.ingest.tiny import make_subject
 from tests.ingest.tiny_runs import unit_key, write_examples
 
+pytestmark = pytest.mark.slow
+
 
 class Cut:
     """The clean run with every site cut: features behind a cut are leaves, features before it depend on leaves."""

@@ -22,6 +22,8 @@ from circuit_atlas.ingest.sites import Site
 from tests.ingest.tiny import D_SAE
 from tests.ingest.tiny_runs import TinyRun, UnitKey, run_tiny, unit_key
 
+pytestmark = pytest.mark.slow
+
 LENGTH = 5
 
 

@@ -17,6 +17,8 @@ from circuit_atlas.ingest.preparation import Loaded
 from tests.ingest.tiny import make_subject
 from tests.ingest.tiny_runs import EDGE, write_examples
 
+pytestmark = pytest.mark.slow
+
 ROLES = (("start", "noun", "verb"), ("start", "noun", "noun", "of", "verb"), ("start", "of", "noun", "verb"))
 Unit = tuple[str, int | None, str, str | None]
 """Component, layer, kind with index, and role."""

@@ -11,6 +11,8 @@ from circuit_atlas.errors import StoreError
 from tests.graphs import small_circuits
 from tests.stores.versions import NAME, version
 
+pytestmark = pytest.mark.slow
+
 EDGE = Pair("EDGE", "CircuitNode", "CircuitNode")
 SVA = "toy/circuit/sva"
 NODES = [f"{SVA}/embed/feature/5/1", f"{SVA}/mlp_0/feature/7/4"]
