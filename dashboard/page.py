@@ -22,7 +22,7 @@ from circuit_atlas.dashboard.graph_view import draw, to_html
 from circuit_atlas.dashboard.layout import Columns
 from circuit_atlas.dashboard.legend import legend_html
 from circuit_atlas.dashboard.records import records
-from circuit_atlas.dashboard.tables import circuit_table, facts, measurement_table, setting_line, strongest_table
+from circuit_atlas.dashboard.tables import circuit_table, facts, group_table, measurement_table, setting_line, strongest_table
 from circuit_atlas.dashboard.thresholds import first_step, kept, spell, steps
 from circuit_atlas.dashboard.wording import as_text
 from circuit_atlas.errors import AtlasError
@@ -127,12 +127,18 @@ def _show_drawing(store: Store, name: str, view: View, stored: tuple[int, int]) 
     if inner.empty:
         st.warning("No node has an effect above this threshold: lower the node threshold.")
         return
-    st.html(legend_html(inner["effect"].abs().max(), edges.frame["weight"].abs().max()))
+    grouped = bool((inner["kind"] == "group").any())
+    st.html(legend_html(inner["effect"].abs().max(), edges.frame["weight"].abs().max(), grouped=grouped))
     drawing = draw(nodes.frame, edges.frame, view.columns)
     st.iframe(to_html(drawing), height=drawing.height)
     _show_cypher(nodes, edges)
     st.markdown(f"**Strongest nodes** of the {len(inner):,} drawn")
     st.dataframe(strongest_table(nodes.frame, STRONGEST), hide_index=True)
+    if grouped:
+        groups = ask(store, "group_members", circuit=name, node_threshold=view.node_threshold, limit=STRONGEST)
+        st.markdown("**Strongest groups** with the features that they hold")
+        st.dataframe(group_table(groups.frame), hide_index=True)
+        _show_cypher(groups)
 
 
 def _show_settings(circuit: Answer, measurements: Answer) -> None:

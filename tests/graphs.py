@@ -232,6 +232,7 @@ def _circuit(key: str, name: str, task: str, model_key: str, n_nodes: int, n_edg
         "ablation": "patch",
         "selection": "mean",
         "positions": "keep",
+        "units": "features",
         "outer_gradient": "clean",
         "jacobian": "clean",
         "first_token": "kept",
