@@ -21,9 +21,6 @@ from circuit_atlas.ingest.dictionary import SparseDictionary
 from circuit_atlas.ingest.selection import SiteNodes
 from circuit_atlas.ingest.sites import Site
 
-_BLOCK = 1_024
-"""Rows whose cosines are held at once."""
-
 _STREAM = ("embed", "resid")
 """Components that are the residual stream itself."""
 
@@ -64,34 +61,36 @@ def gather_directions(
     return found
 
 
-def similar_features(directions: Mapping[Site, Directions], sites: Sequence[Site]) -> list[Similar]:
+def similar_features(
+    directions: Mapping[Site, Directions], sites: Sequence[Site], block: int = 1_024
+) -> list[Similar]:
     """Find the pairs of features that point alike or apart, each once, from the lower layer, then the lower index.
 
     Args:
         directions: of the chosen features of each site.
         sites: all sites with a dictionary, in order of computation: two residual sites follow each other where no
             other with a dictionary lies between them.
+        block: features of one site whose cosines are held at once.
 
     """
     stream = [site for site in sites if site.component in _STREAM]
     pairs = [(site, site) for site in directions]
     pairs += [pair for pair in itertools.pairwise(stream) if all(site in directions for site in pair)]
-    return [found for one, other in pairs for found in _of_pair(one, directions[one], other, directions[other])]
+    return [found for one, other in pairs for found in _of_pair(directions, one, other, block)]
 
 
-def _of_pair(one: Site, rows: Directions, other: Site, columns: Directions) -> Iterator[Similar]:
+def _of_pair(directions: Mapping[Site, Directions], one: Site, other: Site, block: int) -> Iterator[Similar]:
+    rows, columns = directions[one], directions[other]
     if rows.rows.shape[1] != columns.rows.shape[1]:
         return
     units, against = _unit(rows.rows), _unit(columns.rows)
-    for start in range(0, len(units), _BLOCK):
-        cosines = (units[start : start + _BLOCK] @ against.T).clamp(-1.0, 1.0)
-        alike = cosines.abs() >= LEAST_COSINE
-        if one == other:
-            alike &= rows.features[start : start + _BLOCK, None] < columns.features
-        at_row, at_column = (place.to(rows.features.device) for place in alike.nonzero(as_tuple=True))
-        sources, targets = rows.features[start + at_row].tolist(), columns.features[at_column].tolist()
-        for source, target, cosine in zip(sources, targets, cosines[alike].tolist(), strict=True):
-            yield Similar(one, source, other, target, cosine)
+    sources, targets = rows.features.tolist(), columns.features.tolist()
+    for start in range(0, len(units), block):
+        cosines = (units[start : start + block] @ against.T).clamp(-1.0, 1.0)
+        for row, column in (cosines.abs() >= LEAST_COSINE).nonzero().tolist():
+            source, target = sources[start + row], targets[column]
+            if one != other or source < target:
+                yield Similar(one, source, other, target, float(cosines[row, column]))
 
 
 def _unit(rows: Float[Tensor, "feature d_in"]) -> Float[Tensor, "feature d_in"]:
