@@ -22,6 +22,7 @@ from circuit_atlas.cli.options import (
 )
 from circuit_atlas.cli.output import Format, choose_format, emit, print_frame, records
 from circuit_atlas.cli.shown import NotedStore, ShowCypherOption, say_cypher
+from circuit_atlas.cypher.schema import GROUPS
 from circuit_atlas.errors import QueryError
 
 if TYPE_CHECKING:
@@ -223,6 +224,8 @@ def _overview(store: Store, asked: Asked) -> None:
     typer.echo(str(row["name"]))
     for question, title in OVERVIEW.items():
         if question is Question.CROSSINGS and row["positions"] == "sum":
+            continue
+        if question in (Question.SUPPRESSORS, Question.GROUPS) and row["units"] == GROUPS:
             continue
         typer.echo(f"\n{title}")
         _print(question, _table(store, asked, question), asked.limit)
