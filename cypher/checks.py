@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from circuit_atlas.cypher.reading import Rows
 from circuit_atlas.cypher.declared import Label, Property
+from circuit_atlas.cypher.reading import Rows
 from circuit_atlas.cypher.schema import LABELS, RELATIONSHIPS
 
 MOST = 100

@@ -303,7 +303,8 @@ RELATIONSHIPS: tuple[Relationship, ...] = (
         "the circuits that a derived circuit was made from",
         (("Circuit", "Circuit"),),
         _props(
-            ("operation", S, "intersection, difference, union or groups", True), ("ordinal", N, "place of the operand", True)
+            ("operation", S, "intersection, difference, union or groups", True),
+            ("ordinal", N, "place of the operand", True),
         ),
     ),
     Relationship("HAS_NODE", "the units of a circuit, its target among them", (("Circuit", "CircuitNode"),)),
@@ -315,8 +316,8 @@ RELATIONSHIPS: tuple[Relationship, ...] = (
     Relationship("HOLDS", "the features that a circuit node of kind group stands for", (("CircuitNode", "Feature"),)),
     Relationship(
         "SIMILAR_TO",
-        "features of one site, or of two residual sites that follow each other, whose decoder directions point alike or "
-        f"apart (absolute cosine at least {LEAST_COSINE:g}); once a pair, from the lower layer, then index",
+        "features of one site, or of two residual sites that follow each other, whose decoder directions point alike "
+        f"or apart (absolute cosine at least {LEAST_COSINE:g}); once a pair, from the lower layer, then index",
         (("Feature", "Feature"),),
         _props(("cosine", F, "cosine of the two decoder directions", True)),
     ),

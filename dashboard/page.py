@@ -22,7 +22,14 @@ from circuit_atlas.dashboard.graph_view import draw, to_html
 from circuit_atlas.dashboard.layout import Columns
 from circuit_atlas.dashboard.legend import legend_html
 from circuit_atlas.dashboard.records import records
-from circuit_atlas.dashboard.tables import circuit_table, facts, group_table, measurement_table, setting_line, strongest_table
+from circuit_atlas.dashboard.tables import (
+    circuit_table,
+    facts,
+    group_table,
+    measurement_table,
+    setting_line,
+    strongest_table,
+)
 from circuit_atlas.dashboard.thresholds import first_step, kept, spell, steps
 from circuit_atlas.dashboard.wording import as_text
 from circuit_atlas.errors import AtlasError

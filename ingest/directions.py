@@ -61,9 +61,7 @@ def gather_directions(
     return found
 
 
-def similar_features(
-    directions: Mapping[Site, Directions], sites: Sequence[Site], block: int = 1_024
-) -> list[Similar]:
+def similar_features(directions: Mapping[Site, Directions], sites: Sequence[Site], block: int = 1_024) -> list[Similar]:
     """Find the pairs of features that point alike or apart, each once, from the lower layer, then the lower index.
 
     Args:

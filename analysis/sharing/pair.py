@@ -104,8 +104,8 @@ def read_pair(store: Store, a: str, b: str, level: str, cut: Cut, *, edges: bool
 
     Raises:
         UnknownCircuitError: there is no such circuit.
-        QueryError: one is made of groups, their models or dictionaries differ, the level does not fit their positions, a circuit's selection
-            forbids the thresholds, or these leave none of its nodes.
+        QueryError: one is made of groups, their models or dictionaries differ, the level does not fit their positions,
+            a circuit's selection forbids the thresholds, or these leave none of its nodes.
 
     """
     if level not in LEVELS:

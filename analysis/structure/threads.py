@@ -3,8 +3,8 @@
 A thread goes on from feature u of one residual site to feature d of the next at the same position where each is the
 other's closest: among the edges between features of the two sites at that position, d receives most of u's effect
 and u gives most of d's, and both shares, w(u→d) / effect(u) and w(u→d) / effect(d), are at least `min_share`. So
-threads never split or join. Whether it is one feature that persists, the cosine of the two decoder directions says; where
-`min_cosine` is given, only edges between features with at least this cosine take part.
+threads never split or join. Whether it is one feature that persists, the cosine of the two decoder directions says;
+where `min_cosine` is given, only edges between features with at least this cosine take part.
 """
 
 from __future__ import annotations
@@ -34,7 +34,9 @@ COLUMNS = {
     "kept": Column("float", "share", "of its first feature's effect that it carries to its last"),
     "weakest": Column("float", "share", "the smallest of w / effect of either end along it"),
     "cosine": Column(
-        "float", "", f"of the decoder directions of a step's ends, mean over steps; 0 where it is below {LEAST_COSINE:g}"
+        "float",
+        "",
+        f"of the decoder directions of a step's ends, mean over steps; 0 where it is below {LEAST_COSINE:g}",
     ),
     "least_cosine": Column("float", "", "the smallest of these"),
     "thread": Column("string", "", "its features for people, first layer first"),

@@ -169,7 +169,9 @@ def test_what_counts_features_over_circuits_never_counts_a_group(store: Store) -
         asked = [("hubs", {}), ("feature_uses", {}), ("node_uses", {"to_name": "sva"}), ("comparable", {})]
         asked += [("overlap_all_nodes", {}), ("overlap_all_edges", {})]
         tables = [store.query(name, **params) for name, params in asked]
-        return [table.to_numpy().tolist() for table in [*tables, overlap_matrix(store), overlap_matrix(store, of="edges")]]
+        return [
+            table.to_numpy().tolist() for table in [*tables, overlap_matrix(store), overlap_matrix(store, of="edges")]
+        ]
 
     before = counts()
     store.write([group_circuit(store, group_nodes(store, "twins", directions=0.0), "groups")])

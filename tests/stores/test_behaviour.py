@@ -61,7 +61,9 @@ def test_shared_features_are_one_node(store: Store) -> None:
 
 def test_features_alike_are_joined_once_whichever_circuits_have_them(store: Store) -> None:
     """The second circuit has one pair of the first and one of its own; what a circuit reads back is its own alone."""
-    found = "MATCH (a:Feature)-[r:SIMILAR_TO]->(b:Feature) RETURN a.id AS a, b.id AS b, r.cosine AS cosine ORDER BY a, b"
+    found = (
+        "MATCH (a:Feature)-[r:SIMILAR_TO]->(b:Feature) RETURN a.id AS a, b.id AS b, r.cosine AS cosine ORDER BY a, b"
+    )
     embed, resid = "toy/topk/embed/feature/1", "toy/topk/resid_1/feature"
     one = circuit("one", [("embed", 1, 2, 1.0), ("resid_1", 3, 2, 1.0)], [])
     two = circuit("two", [("embed", 1, 2, 1.0), ("resid_1", 3, 2, 1.0), ("resid_1", 4, 2, 1.0)], [])
