@@ -70,7 +70,7 @@ def profiles(graph: CircuitGraph, members: Ints, likeness: Likeness, directions:
     """Return the profiles of some nodes of a block, shape [members, distinct neighbours up and down + members]."""
     incoming = _edges(graph.target, graph.source, graph.weight, members)
     outgoing = _edges(graph.source, graph.target, graph.weight, members)
-    edges = np.concatenate([incoming, outgoing], axis=1) * np.sqrt((1.0 - directions) / 2.0)
+    edges: Floats = np.concatenate([incoming, outgoing], axis=1) * np.sqrt((1.0 - directions) / 2.0)
     if directions == 0.0:
         return edges
     return np.concatenate([edges, coordinates(likeness.gram(graph, members)) * np.sqrt(directions)], axis=1)

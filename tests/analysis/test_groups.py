@@ -66,7 +66,7 @@ def test_the_groups_of_a_small_circuit(store: Store) -> None:
 def test_decoder_directions_are_a_third_of_a_profile(store: Store) -> None:
     found = group_nodes(store, "twins")
     # No two of embed/1, 2 and 3 point alike: each pair is 2/3 further apart, so that joining the first two adds 1/3,
-    # and all three 2/3 · (2/3 + 1/3 · 3/2) = 7/9. resid_1/3 and resid_1/4 (cosine 1/2) are 2/3 · 1 + 1/3 · 1 apart: 1/2.
+    # and all three 2/3 · (2/3 + 1/3 · 3/2) = 7/9. resid_1/3 and 4 (cosine 1/2) are 2/3 · 1 + 1/3 · 1 apart: 1/2.
     assert found.cuts["kept"].tolist() == pytest.approx([1.0, 23 / 29, 14 / 29, 0.0])
     assert found.cuts["score"].tolist() == pytest.approx([0.0, 11 / 87, 13 / 87, 0.0], abs=1e-12)
     assert found.groups["group"].tolist() == [
