@@ -69,7 +69,7 @@ def test_the_grouped_graph_becomes_a_circuit(atlas_here: Command, store: str) ->
     assert "circuit-atlas structure 'in groups' paths" in done.out
     shown = atlas_here("show", "in groups", *where)
     assert (shown.code, shown.err) == (0, "")
-    for words in ("recipe:", "groups of toy/circuit/he%2Fsubject", "n_groups 4, directions 0.3333", "strongest groups"):
+    for words in ("groups of toy/circuit/he%2Fsubject, directions 0.3333", "n_groups 4", "strongest groups"):
         assert words in shown.out
     assert "embed/1@subject → mlp_0/8@verb → resid_1/3@verb → target" in shown.out
     again = atlas_here("structure", "he/subject", "groups", "--store-as", "in groups", "--format", "json", *where)
