@@ -15,6 +15,7 @@ import pandas as pd
 import streamlit as st
 
 from circuit_atlas.cypher import connect
+from circuit_atlas.cypher.schema import GROUPS
 from circuit_atlas.cypher.store import Store
 from circuit_atlas.dashboard.answers import Answer, ask
 from circuit_atlas.dashboard.curves import show_curves
@@ -85,7 +86,9 @@ def _show_store(store: Store) -> None:
     listed = next(row for row in records(circuits.frame) if row["name"] == name)
     _show_heading(records(circuit.frame)[0], listed["faithfulness"])
     _show_drawing(store, name, view, (listed["n_nodes"], listed["n_edges"]))
-    show_curves(store, names, name)
+    run_in_model = [row["name"] for row in records(circuits.frame) if row["units"] != GROUPS]
+    if name in run_in_model:
+        show_curves(store, run_in_model, name)
     _show_settings(circuit, ask(store, "measurements", circuit=name))
 
 
