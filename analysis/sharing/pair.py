@@ -116,7 +116,7 @@ def read_pair(store: Store, a: str, b: str, level: str, cut: Cut, *, edges: bool
     heads.attrs = {}
     for name in names:
         if name not in set(heads["circuit"]):
-            raise of_groups(name, "compared with none")
+            raise of_groups(name, "is compared with none")
     one, other = (heads[heads["circuit"] == name].iloc[0] for name in names)
     _require_same(one, other)
     if level != "feature":

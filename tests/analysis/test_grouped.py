@@ -17,6 +17,7 @@ from circuit_atlas.analysis import (
     strongest_paths,
 )
 from circuit_atlas.analysis.algebra import threshold_of_size
+from circuit_atlas.analysis.exactness import measured_points
 from circuit_atlas.analysis.hypotheses import equivalence
 from circuit_atlas.analysis.stability import stability
 from circuit_atlas.analysis.structure import (
@@ -168,6 +169,7 @@ REFUSED: dict[str, Callable[[Store], object]] = {
     "size": lambda store: threshold_of_size(store, "twins in groups", 1),
     "stability": lambda store: stability(store, ["twins in groups"]),
     "hypotheses": lambda store: equivalence(store, "twins in groups"),
+    "exactness": lambda store: measured_points(store, "twins in groups"),
     "threads": lambda store: threads(store, "twins in groups"),
     "suppressors": lambda store: suppressors(store, "twins in groups"),
     "groups": lambda store: group_nodes(store, "twins in groups"),
