@@ -111,16 +111,24 @@ class LanguageModel:
         tokens_read: Int[Tensor, "batch token"] | None = None,
     ) -> Float[Tensor, "batch pos d_vocab"]:
         """Logits (see `run`) with the activation at one site set to x, running only what comes after it."""
-        start = None
+        start, settled = self.begin(site, x, around)
+        replace = None if settled else {site: lambda _: x}
+        return self.run(tokens, replace, start=start, last=last, tokens_read=tokens_read)
+
+    def begin(self, site: Site, x: Float[Tensor, "batch pos d"], around: Around) -> tuple[Start | None, bool]:
+        """Where a run with the activation at one site set to x may begin; None: at the embedding.
+
+        Returns:
+            the start, and whether it holds x already, so that nothing is left to replace.
+
+        """
         if self.can_skip and site.component == "resid":
-            start = Start(site.layer + 1, x)
-        elif self.can_skip and around.beside is not None and site.component in self.adding:
-            start = Start(site.layer + 1, x + around.beside)
-        if start is not None:
-            return self.run(tokens, start=start, last=last, tokens_read=tokens_read)
+            return Start(site.layer + 1, x), True
+        if self.can_skip and around.beside is not None and site.component in self.adding:
+            return Start(site.layer + 1, x + around.beside), True
         if self.can_skip and around.entry is not None and site.layer > 0:
-            start = Start(site.layer, around.entry)
-        return self.run(tokens, {site: lambda _: x}, start=start, last=last, tokens_read=tokens_read)
+            return Start(site.layer, around.entry), False
+        return None, False
 
     def _run(self, tokens: Tensor, **settings: Any) -> Tensor:
         """Run the bridge, and let go of the attention patterns that it keeps, with all that made them."""
