@@ -64,15 +64,15 @@ def run_ends(
 
     """
     sites = list(dictionaries)
-    paired = fixed is None and batch.patch is not None
+    other = batch.patch if fixed is None else None
     # Both inputs in one run: reading the weights is what a run of few tokens costs.
-    both = model.activations(torch.cat([batch.clean, batch.patch]) if paired else batch.clean, sites)
+    both = model.activations(batch.clean if other is None else torch.cat([batch.clean, other]), sites)
     count = len(batch.clean)
     clean = _finite({site: x[:count] for site, x in both.items()}, "clean")
     resid = COMPONENTS.index("resid")
     bare = {s.layer for s in sites if s.layer > 0 and s.rank != resid and Site(s.layer - 1, resid) not in clean}
     entries = model.entries(batch.clean, sorted(bare))
-    if paired:
+    if other is not None:
         return Ends(clean, _finite({site: x[count:] for site, x in both.items()}, "patch"), entries=entries)
     fixed = fixed or zero_baselines(dictionaries, sites)
     length = batch.clean.shape[1]

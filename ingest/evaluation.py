@@ -154,6 +154,6 @@ def _finite(found: Tensor, output: Tensor | None, metric: Metric, said: _Inputs)
             "weights or activations overflow: check the checkpoint and the number type"
         )
     raise AttributionError(
-        f"the metric {metric.name!r} gives {float(found[row])} on {said.say(row)}, where what it reads is finite; "
+        f"the metric {metric.name!r} gives {found[row].item()} on {said.say(row)}, where what it reads is finite; "
         "it must give finite numbers"
     )

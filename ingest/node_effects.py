@@ -16,7 +16,7 @@ Only units active at either end can have an effect; only these are kept.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -114,19 +114,29 @@ def path_points(rule: Rule, steps: int) -> tuple[list[float], list[float]]:
 
 
 def path_gradients(
-    model: LanguageModel, metric: Metric, batch: Batch, ends: Ends, steps: int, rows: int, rule: Rule = "left"
+    model: LanguageModel,
+    metric: Metric,
+    batch: Batch,
+    ends: Ends,
+    steps: int,
+    rows: int,
+    rule: Rule = "left",
+    at_clean: Mapping[Site, Tensor] | None = None,
 ) -> dict[Site, Float[Tensor, "batch pos d"]]:
     """Mean gradient at every site over the points of a rule at (1-α)·clean + α·patch of that site alone.
 
     All other sites compute. `rows` is the most sequences to run at once; sites whose runs begin after the same block
-    run together.
+    run together. Where gradients `at_clean` are known, the point α = 0 is read off them: it is the same run for all.
     """
+    path = list(zip(*path_points(rule, steps), strict=True))
+    known, together = {}, max(1, rows // len(batch.clean))
+    if at_clean and path[0][0] == 0.0:
+        known = {site: path[0][1] * at_clean[site] for site in ends.clean}
+        path = path[1:]
     found: dict[Site, Tensor] = {}
     for sites in groups_to_run(model, metric, [(site, x, ends.around(site)) for site, x in ends.clean.items()]):
-        found |= _path_gradients(
-            model, metric, batch, ends, sites, path_points(rule, steps), max(1, rows // len(batch.clean))
-        )
-    return {site: found[site] for site in ends.clean}
+        found |= _path_gradients(model, metric, batch, ends, sites, path, together)
+    return {site: found[site] + known.get(site, 0.0) for site in ends.clean}
 
 
 def _path_gradients(
@@ -135,12 +145,12 @@ def _path_gradients(
     batch: Batch,
     ends: Ends,
     sites: Sequence[Site],
-    path: tuple[list[float], list[float]],
+    path: Sequence[tuple[float, float]],
     together: int,
 ) -> dict[Site, Tensor]:
-    """Do so for sites whose runs begin at one place, so many points at once."""
+    """Do so for sites whose runs begin at one place; of the path, points and weights, so many at once."""
     total = {site: torch.zeros_like(ends.clean[site]) for site in sites}
-    points = [(site, alpha, weight) for site in sites for alpha, weight in zip(*path, strict=True)]
+    points = [(site, alpha, weight) for site in sites for alpha, weight in path]
     for start in range(0, len(points), together):
         some = points[start : start + together]
         changes, weights = [], []

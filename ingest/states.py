@@ -188,7 +188,7 @@ def _attribute(
         at_clean = clean_gradients(model, metric, batch, ends)
     on_path = outer or {}
     if not again and "ig" in (settings.method, settings.outer_gradient):
-        on_path = path_gradients(model, metric, batch, ends, settings.steps, rows, settings.rule)
+        on_path = path_gradients(model, metric, batch, ends, settings.steps, rows, settings.rule, at_clean)
     changes: dict[Site, UnitChanges] = {}
     through: dict[Site, Tensor] = {}
     effects: dict[Site, UnitEffects] = {}
