@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from circuit_atlas.analysis.result import Asked, asked_for, rows_of
-from circuit_atlas.analysis.thresholds import require_threshold
+from circuit_atlas.analysis.thresholds import no_node_left, require_threshold
 from circuit_atlas.errors import QueryError
 
 if TYPE_CHECKING:
@@ -110,7 +110,8 @@ def fetch_graph(
 
     Raises:
         UnknownCircuitError: there is no such circuit.
-        QueryError: least_z is negative, the thresholds do not fit the selection, or edges run in a circle.
+        QueryError: least_z is negative, the thresholds do not fit the selection, no node is above them, or edges run
+            in a circle.
 
     """
     if not least_z >= 0.0:
@@ -118,6 +119,10 @@ def fetch_graph(
     require_threshold(store, circuit, node_threshold=node_threshold, edge_threshold=edge_threshold)
     edges = store.query("edges", circuit=circuit, node_threshold=node_threshold, edge_threshold=edge_threshold)
     nodes = store.query("nodes", circuit=circuit, node_threshold=node_threshold)
+    if not (nodes["kind"] != "target").any():
+        every = store.query("nodes", circuit=circuit)
+        strongest = every["effect"][every["kind"] != "target"].abs().max()
+        raise no_node_left(circuit, node_threshold, float(strongest))
     return graph_of(nodes, edges, least_z)
 
 

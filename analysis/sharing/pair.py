@@ -21,7 +21,7 @@ from circuit_atlas.analysis.sharing.uses import (
     read_nodes,
     together,
 )
-from circuit_atlas.analysis.thresholds import refuse_threshold
+from circuit_atlas.analysis.thresholds import no_node_left, refuse_threshold
 from circuit_atlas.analysis.units import of_groups
 from circuit_atlas.cypher.resolve import resolve_circuit
 from circuit_atlas.errors import QueryError
@@ -182,7 +182,4 @@ def _roles(store: Store, circuit: str) -> dict[int, str]:
 def _require_some(nodes: Reading, uses: Uses, place: int, name: str, threshold: float) -> None:
     if not (uses.circuit == place).any():
         strongest = np.abs(nodes.effect[nodes.circuit == place]).max(initial=0.0)
-        raise QueryError(
-            f"node_threshold {threshold:g} leaves no node of circuit {name!r}, whose strongest has an effect of "
-            f"{strongest:.3g}: give a lower one"
-        )
+        raise no_node_left(name, threshold, strongest)

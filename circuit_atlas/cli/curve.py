@@ -15,6 +15,7 @@ from circuit_atlas.cli.options import (
     StoreOption,
     VersionOption,
     change_store,
+    picture,
     read_store,
 )
 from circuit_atlas.cli.output import Format, choose_format, emit, print_frame, records
@@ -26,7 +27,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 DrawOption = Annotated[
-    Path | None, typer.Option("--draw", metavar="FILE", help="Draw the curves; PNG, SVG or PDF by the file's name.")
+    Path | None,
+    typer.Option(
+        "--draw", metavar="FILE", callback=picture, help="Draw the curves; PNG, SVG or PDF by the file's name."
+    ),
 ]
 MeasureOption = Annotated[
     bool, typer.Option("--measure", help="First measure the circuits, as `circuit-atlas measure` does without options.")
