@@ -23,7 +23,8 @@ def measured(source: random.Random, number: int) -> dict[str, Any]:
 
 @pytest.mark.slow
 def test_lists_in_small_portions_keep_their_values(store: Store, store_url: str) -> None:
-    source, written = random.Random(0), {}
+    source = random.Random(0)
+    written: dict[str, dict[str, Any]] = {}
     rows = circuit("he", SUBJECT, SUBJECT_EDGES)
     store.write([rows])
     for portion in range(8):
