@@ -61,6 +61,26 @@ def test_measure_then_curve_then_a_picture(here: Here, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_units_ablated_together_stand_beside_random_ones_and_their_effects(here: Here) -> None:
+    assert "run `circuit-atlas measure sva/within_rc --ablation patch" in here("exactness", B, "--joint").err
+    options = ("--ablation", "patch", "--ablate-random", "--random-circuits", "2", "--errors", "default")
+    done = here("measure", B, "--sizes", "2", *options)
+    assert done.code == 0, done.err
+    shown = here("exactness", B, "--joint")
+    assert (shown.code, shown.err) == (0, "")
+    assert "sva/within_rc: its units ablated together" in shown.out
+    assert "resid_2" in shown.out
+    sets = json.loads(here("exactness", B, "--joint", "--format", "json").out)
+    assert [row["n_random"] for row in sets] == [2, 2]
+    sites = json.loads(here("exactness", B, "--joint", "--by", "sites", "--format", "json").out)
+    for row in sets:
+        own = [site for site in sites if site["node_threshold"] == row["node_threshold"]]
+        assert sum(site["n_site"] for site in own) == row["n_nodes"]
+        assert row["cut_effect"] == max((s["effect"] for s in own if s["is_cut"]), key=abs)
+    assert "no rows by kind" in here("exactness", B, "--joint", "--by", "kind").err
+
+
+@pytest.mark.slow
 def test_sharing_measures_what_two_circuits_share_on_both_tasks(here: Here) -> None:
     combined = here("combine", A, B, "--operation", "union", "--name", "either")
     assert combined.code == 0, combined.err
