@@ -40,7 +40,12 @@ ErrorsOption = Annotated[
 AblationOption = Annotated[str, typer.Option("--ablation", help="Only this ablation; all: every one measured.")]
 OnTaskOption = Annotated[str, typer.Option("--task", metavar="TASK", help="Only what was measured on this task.")]
 SensitivityOption = Annotated[
-    bool, typer.Option("--sensitivity", help="Instead: how much each choice, changed alone, moves faithfulness.")
+    bool,
+    typer.Option(
+        "--sensitivity",
+        help="Instead: how much each choice, changed alone, moves faithfulness, of the node set nearest a quarter of "
+        "the active units among those measured under several choices.",
+    ),
 ]
 EdgesOption = Annotated[
     bool, typer.Option("--edges", help="Instead: faithfulness of the strongest edges, where `measure --edges` ran.")

@@ -81,6 +81,9 @@ StartLayerOption = Annotated[
 RandomOption = Annotated[
     int, typer.Option("--random-circuits", min=0, help="Random circuits beside each point, with the same errors.")
 ]
+AblateRandomOption = Annotated[
+    bool, typer.Option("--ablate-random", help="Ablate random circuits too, in place of the circuit: a null of that.")
+]
 EdgesOption = Annotated[
     int,
     typer.Option(
@@ -133,6 +136,7 @@ _GIVEN: tuple[tuple[str, str, Any, Any], ...] = (
     ("means_over", "means_over", MeansOverOption, None),
     ("start_layer", "start_layers", StartLayerOption, None),
     ("random_circuits", "random_circuits", RandomOption, 5),
+    ("ablate_random", "ablate_random", AblateRandomOption, False),
     ("edges", "edges", EdgesOption, 0),
     ("edge_threshold", "edge_thresholds", EdgeThresholdOption, None),
     ("level", "level", LevelOption, "auto"),

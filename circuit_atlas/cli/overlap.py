@@ -105,7 +105,8 @@ def overlap(
     The matrix stands in the order of a clustering (average linkage), like beside like. Below it the pairs most alike:
     expected, z and p_value are those of the null, in which circuits choose features only by how often and how strongly
     they are active on their own data; q_value is the false discovery rate over all pairs (docs/overlap.md). Features at
-    the first token of the input, errors and the target take no part.
+    the first token of the input, errors and the target take no part. Pairs that cannot be compared at the level, such
+    as those of different templates at level position, are left out, and said to be.
     """
     from circuit_atlas import analysis
 
@@ -132,6 +133,8 @@ def _print(found: Overlap, limit: int, *, matrix: bool, asked: bool | None) -> N
     if matrix or len(found.order) <= MOST:
         _print_matrix(found)
         typer.echo()
+    if left_out := found.pairs.attrs["left_out"]:
+        typer.echo(f"pairs left out: {len(left_out)}; {left_out[0]}" + (" …" if len(left_out) > 1 else ""))
     if not len(found.pairs):
         typer.echo("no two circuits are of the same model and dictionaries")
         return

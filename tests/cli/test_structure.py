@@ -83,6 +83,7 @@ def test_show_cypher_names_each_query_once_as_a_command_that_runs(atlas_here: Co
         (("structure", "he/subject", "groups", "--groups", "99"), "can be cut into 4 to 4 groups"),
         (("structure", "he/subject", "threads", "--min-share", "0"), "a share above 0"),
         (("communities", "--resolution", "0"), "both above 0"),
+        (("communities", "--null", "9"), "a null of links by likeness"),
     ],
 )
 def test_what_cannot_be_answered_is_one_line(
@@ -97,8 +98,10 @@ def test_what_cannot_be_answered_is_one_line(
 def test_communities_and_families(atlas_here: Command, store: str) -> None:
     found = atlas_here("communities", "--store", store)
     assert (found.code, found.err) == (0, "")
-    assert "modularity" in found.out
-    assert "dealt anew, 3 times" in atlas_here("communities", "--null", "3", "--store", store).out
+    assert "links: 0 of 3 pairs share more features than their activity makes them share" in found.out
+    alike = atlas_here("communities", "--links", "likeness", "--null", "3", "--store", store).out
+    for words in ("links: likeness", "modularity", "dealt anew, 3 times"):
+        assert words in alike
     mixtures = json.loads(atlas_here("communities", "--mixtures", "--format", "json", "--store", store).out)
     assert {row["circuit"] for row in mixtures} == {"he/object", "he/subject", "sva"}
     families = json.loads(atlas_here("families", "--format", "json", "--show-cypher", "--store", store).out)
