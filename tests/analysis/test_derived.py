@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from circuit_atlas.analysis import combine, compare, overlap, overlap_matrix
+from circuit_atlas.analysis import combine, compare, overlap, overlap_matrix, sharing_null
+from circuit_atlas.analysis.graph import Floats
+from circuit_atlas.analysis.sharing.candidates import Active, fetch_candidates, united
 from circuit_atlas.analysis.structure import communities, feature_families
-from circuit_atlas.cypher import Store
+from circuit_atlas.cypher import CircuitRows, Pair, Store, connect
 from circuit_atlas.cypher.resolve import resolve_circuit
 from circuit_atlas.errors import UnknownCircuitError
-from tests.graphs import small_circuits
+from tests.graphs import SUBJECT, SUBJECT_EDGES, circuit, small_circuits
 from tests.store_fixtures import ENGINES, Filled
 
 pytestmark = pytest.mark.slow
@@ -73,7 +77,7 @@ def test_so_do_overlaps_communities_and_families(store: Store) -> None:
 
 def test_one_made_of_others_is_compared_where_it_is_named(store: Store) -> None:
     nodes = compare(store, SHARED, "he/object").nodes.set_index("kind")
-    assert nodes.loc["feature", ["n_a", "n_b", "n_shared"]].tolist() == [2, 3, 2]
+    assert [*nodes.loc["feature", ["n_a", "n_b", "n_shared"]]] == [2, 3, 2]
 
 
 @pytest.mark.parametrize(
@@ -87,3 +91,50 @@ def test_a_start_means_the_discovered_one_first(store: Store, given: str, name: 
 def test_a_start_of_several_made_of_others_is_refused(store: Store) -> None:
     with pytest.raises(UnknownCircuitError, match="'he/subject ' means 2 circuits"):
         resolve_circuit(store, "he/subject ")
+
+
+def on_other_data(rows: CircuitRows) -> CircuitRows:
+    """The same circuit found on data on which feature 8 is active, feature 5 never, and feature 7 more often."""
+    other = {"feature_indices": [8, 7, 1], "frequency": [0.5, 0.75, 1.0], "mean_activation": [4.0, 1.0, 1.0]}
+    active = [row | other | {"id": f"{row['id']}-2"} for row in rows.nodes["Candidates"]]
+    of_sae, drew = (Pair("OF_SAE", "Candidates", "Sae"), Pair("DREW_FROM", "Circuit", "Candidates"))
+    links = {
+        of_sae: [row | {"from": f"{row['from']}-2"} for row in rows.relationships[of_sae]],
+        drew: [row | {"to": f"{row['to']}-2"} for row in rows.relationships[drew]],
+    }
+    return dataclasses.replace(
+        rows, nodes={**rows.nodes, "Candidates": active}, relationships={**rows.relationships, **links}
+    )
+
+
+@pytest.mark.parametrize("names", [("he/subject", "elsewhere"), ("elsewhere", "he/subject")])
+def test_what_was_active_on_the_data_of_either_counts_for_what_is_made_of_both(
+    names: tuple[str, str], tmp_path: Path
+) -> None:
+    with connect(f"ladybug:{tmp_path / 'atlas.lbug'}") as opened:
+        opened.write([*small_circuits(), on_other_data(circuit("elsewhere", SUBJECT, SUBJECT_EDGES))])
+        opened.write([combine(opened, "union", *names, name="both")])
+        active = fetch_candidates(opened, "both")[0]["mlp", 0]
+        alone = sharing_null(opened, "he/subject", "sva", edges=False, count=2)
+        either = sharing_null(opened, "both", "sva", edges=False, count=2)
+    assert active.feature.tolist() == [1, 5, 7, 8]
+    assert active.frequency.tolist() == [1.0, 0.25, 0.5, 0.25]
+    # Feature 7: 3.0 on a quarter of the one's examples, 1.0 on three quarters of the other's.
+    assert active.activation.tolist() == [1.0, 2.0, 1.5, 4.0]
+    assert [table.attrs["outside"][0] for table in (alone, either)] == [2, 1]  # mlp_0/8 was active for the other
+
+
+def test_data_sets_put_together_are_as_if_they_were_one() -> None:
+    """Against activations of each example, 20 of each data set, frequencies and means counted over all of them."""
+    random = np.random.default_rng(0)
+    sets = [np.where(random.random((20, 30)) < 0.2, random.exponential(size=(20, 30)), 0.0) for _ in range(3)]
+
+    def counted(values: Floats) -> Active:
+        on = np.flatnonzero((values > 0.0).any(axis=0))
+        often = (values[:, on] > 0.0).mean(axis=0)
+        return Active(on, often, values[:, on].sum(axis=0) / (values[:, on] > 0.0).sum(axis=0))
+
+    found, wanted = united([counted(one) for one in sets]), counted(np.concatenate(sets))
+    assert found.feature.tolist() == wanted.feature.tolist()
+    assert found.frequency == pytest.approx(wanted.frequency)
+    assert found.activation == pytest.approx(wanted.activation)
