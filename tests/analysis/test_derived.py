@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 
 from circuit_atlas.analysis import combine, compare, overlap, overlap_matrix, sharing_null
+from circuit_atlas.analysis.experiment import derive
 from circuit_atlas.analysis.graph import Floats
 from circuit_atlas.analysis.sharing.candidates import Active, fetch_candidates, united
 from circuit_atlas.analysis.structure import communities, feature_families
 from circuit_atlas.cypher import CircuitRows, Pair, Store, connect
 from circuit_atlas.cypher.resolve import resolve_circuit
-from circuit_atlas.errors import UnknownCircuitError
+from circuit_atlas.errors import StoreError, UnknownCircuitError
 from tests.graphs import SUBJECT, SUBJECT_EDGES, circuit, small_circuits
 from tests.store_fixtures import ENGINES, Filled
 
@@ -96,11 +97,11 @@ def test_a_start_of_several_made_of_others_is_refused(store: Store) -> None:
 def on_other_data(rows: CircuitRows) -> CircuitRows:
     """The same circuit found on data on which feature 8 is active, feature 5 never, and feature 7 more often."""
     other = {"feature_indices": [8, 7, 1], "frequency": [0.5, 0.75, 1.0], "mean_activation": [4.0, 1.0, 1.0]}
-    active = [row | other | {"id": f"{row['id']}-2"} for row in rows.nodes["Candidates"]]
+    active = [{**row, **other, "id": f"{row['id']}-2"} for row in rows.nodes["Candidates"]]
     of_sae, drew = (Pair("OF_SAE", "Candidates", "Sae"), Pair("DREW_FROM", "Circuit", "Candidates"))
     links = {
-        of_sae: [row | {"from": f"{row['from']}-2"} for row in rows.relationships[of_sae]],
-        drew: [row | {"to": f"{row['to']}-2"} for row in rows.relationships[drew]],
+        of_sae: [{**row, "from": f"{row['from']}-2"} for row in rows.relationships[of_sae]],
+        drew: [{**row, "to": f"{row['to']}-2"} for row in rows.relationships[drew]],
     }
     return dataclasses.replace(
         rows, nodes={**rows.nodes, "Candidates": active}, relationships={**rows.relationships, **links}
@@ -138,3 +139,57 @@ def test_data_sets_put_together_are_as_if_they_were_one() -> None:
     assert found.feature.tolist() == wanted.feature.tolist()
     assert found.frequency == pytest.approx(wanted.frequency)
     assert found.activation == pytest.approx(wanted.activation)
+
+
+PAIR = ("he/subject", "he/object")
+
+
+def made_of(store: Store) -> dict[str, int]:
+    """Circuits made of others, with the number of their nodes."""
+    found = set(store.query("comparable")["circuit"])
+    table = store.query("circuits")
+    return {name: n for name, n in zip(table["name"], table["n_nodes"], strict=True) if name not in found}
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_what_two_share_is_made_anew_when_they_are_others(
+    request: pytest.FixtureRequest, tmp_path: Path, engine: str
+) -> None:
+    """The experiment at one size, at another, and at the first once more with a circuit that was found anew."""
+    filled = Filled(request, tmp_path, small_circuits())
+    opened = filled[engine]
+    try:
+        for thresholds, size in (((0.0, 0.0), 5), ((0.6, 0.6), 3)):
+            made, old = derive(opened, PAIR, thresholds, size)
+            assert old == []
+            opened.replace(old, made)
+        sizes = made_of(opened)
+        assert {name: n for name, n in sizes.items() if name.endswith("(5)")} == {
+            "he/subject ∩ he/object (5)": 3, "he/subject ∖ he/object (5)": 2,
+            "he/object ∖ he/subject (5)": 1, "he/subject ∪ he/object (5)": 6,
+        }  # fmt: skip
+        assert sizes["he/subject ∩ he/object (3)"] == 1  # mlp_0/7 alone
+        made, old = derive(opened, PAIR, (0.3, 0.2), 5)
+        assert len(old) == 4
+        with pytest.raises(StoreError, match="another circuit is already named"):
+            opened.write(made)
+        opened.replace(old, made)
+        assert opened.check() == []
+        assert made_of(opened)["he/subject ∖ he/object (5)"] == 1  # mlp_0/8 is below the threshold
+        assert len(made_of(opened)) == 8
+    finally:
+        filled.close()
+
+
+def test_a_name_of_another_kind_is_not_taken_and_nothing_is_half_written(tmp_path: Path) -> None:
+    with connect(f"ladybug:{tmp_path / 'atlas.lbug'}") as opened:
+        opened.write(small_circuits())
+        opened.write([combine(opened, "difference", *PAIR, name="he/subject ∪ he/object (5)")])
+        made, old = derive(opened, PAIR, (0.0, 0.0), 5)
+        assert old == []
+        with pytest.raises(StoreError, match="another circuit is already named 'he/subject ∪ he/object"):
+            opened.replace(old, made)
+        assert list(made_of(opened)) == ["he/subject ∪ he/object (5)"]
+        with pytest.raises(UnknownCircuitError, match="no circuit with the id 'nothing'"):
+            opened.replace(["nothing"], made[:1])
+        assert len(made_of(opened)) == 1
