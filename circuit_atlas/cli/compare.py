@@ -88,7 +88,7 @@ def compare(
         noted = NotedStore(place)
         cut: dict[str, Any] = {"node_threshold": node_threshold, "edge_threshold": edge_threshold}
         sizes: dict[str, Any] = {"size": size, "edge_size": edge_size}
-        found = analysis.compare(noted, a, b, level.value, **cut, **sizes)
+        found = analysis.compare(noted, a, b, level.value, **cut, **sizes, limit=None)
         typer.echo(f"a: {found.a}\nb: {found.b}")
         if len(found.settings):
             typer.echo("\nsettings that differ")

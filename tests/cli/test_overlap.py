@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from bench.generator import generate
+from circuit_atlas.analysis import compare
+from circuit_atlas.cypher import connect
 from tests.cli.conftest import Command
 
 
@@ -77,3 +80,21 @@ def test_what_cannot_be_compared_is_one_line(
     assert done.code == 2
     assert said in done.err
     assert done.err.count("\n") == 1
+
+
+@pytest.mark.slow
+def test_lists_are_counted_whole_however_many_they_show(atlas_here: Command, tmp_path: Path) -> None:
+    """Two circuits of more edges than a list holds unless it is asked for all: counts are those of the figures."""
+    url = f"ladybug:{tmp_path / 'large.lbug'}"
+    with connect(url) as place:
+        place.write(generate(2, n_edges=2_000, n_examples=2), one_transaction=True)
+        names = place.query("comparable")["circuit"].tolist()
+        found = compare(place, *names)
+    out = atlas_here("compare", *names, "--no-null", "--limit", "2", "--store", url).out
+    for what, table in (("units", found.nodes), ("edges", found.edges)):
+        n_a, n_b, shared = (int(table[name].sum()) for name in ("n_a", "n_b", "n_shared"))
+        assert n_a > 400
+        counts = {"shared by both": shared, "only in a": n_a - shared, "only in b": n_b - shared}
+        for title, count in counts.items():
+            assert f"{what} {title}: {count}" + (", the strongest 2" if count > 2 else "") + "\n" in out
+    assert found.edges["n_a"].sum() > 1_000
