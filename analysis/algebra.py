@@ -118,7 +118,7 @@ def combine(
         "node_thresholds": list(thresholds),
         "first_token": first_token,
     }
-    return _rows(one, other, recipe, effect, weight, name or _name(operation, [row["name"] for row in names]))
+    return _rows(one, other, recipe, effect, weight, name or name_of(operation, [row["name"] for row in names]))
 
 
 def _refuse_unknown(operation: str, level: str) -> None:
@@ -128,7 +128,8 @@ def _refuse_unknown(operation: str, level: str) -> None:
         raise QueryError(f"level is {level!r}; a derived circuit stands at feature or role")
 
 
-def _name(operation: str, names: Sequence[str]) -> str:
+def name_of(operation: Operation, names: Sequence[str]) -> str:
+    """Name what an operation makes of two circuits."""
     return f" {_SIGN[operation]} ".join(names)
 
 

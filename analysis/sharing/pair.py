@@ -112,7 +112,7 @@ def read_pair(store: Store, a: str, b: str, level: str, cut: Cut, *, edges: bool
     if level not in LEVELS:
         raise QueryError(f"level is {level!r}; it must be one of {', '.join(LEVELS)}")
     names = resolve_circuit(store, a), resolve_circuit(store, b)
-    heads = store.query("comparable")
+    heads = store.query("comparable", derived="keep")
     asked = asked_for(heads)
     heads.attrs = {}
     for name in names:

@@ -85,10 +85,11 @@ def test_sharing_measures_what_two_circuits_share_on_both_tasks(here: Here) -> N
     combined = here("combine", A, B, "--operation", "union", "--name", "either")
     assert combined.code == 0, combined.err
     assert here("circuits").out.count("either") == 1
-    done = here("sharing", A, B, "--size", "40", "--random-circuits", "1", "--format", "json")
+    done = here("sharing", A, B, "--size", "40", "--random-circuits", "1", "--format", "json", "--show-cypher")
     assert done.code == 0, done.err
+    assert "// circuit-atlas query measurement_items -p 'circuit=sva/simple ∩ sva/within_rc (40)'" in done.err
     rows = json.loads(done.out)
-    circuits = [A, B, f"{A} ∩ {B}", f"{A} ∖ {B}", f"{B} ∖ {A}", f"{A} ∪ {B}"]
+    circuits = [A, B, f"{A} ∩ {B} (40)", f"{A} ∖ {B} (40)", f"{B} ∖ {A} (40)", f"{A} ∪ {B} (40)"]
     assert [(row["circuit"], row["task"]) for row in rows] == [(c, task) for c in circuits for task in (A, B)]
     sizes = {row["circuit"]: row["n_nodes"] for row in rows}
     assert sizes[circuits[2]] + sizes[circuits[3]] == sizes[A]
@@ -96,6 +97,10 @@ def test_sharing_measures_what_two_circuits_share_on_both_tasks(here: Here) -> N
     assert sizes[circuits[2]] + sizes[circuits[3]] + sizes[circuits[4]] == sizes[circuits[5]]
     either = next(row for row in rows if row["circuit"] == circuits[5])
     assert -1 < either["ablated"] < either["kept"]
+    again = here("sharing", A, B, "--size", "20", "--random-circuits", "1", "--format", "json")
+    assert again.code == 0, again.err  # of another size, beside the others
+    listed = [row["name"] for row in json.loads(here("circuits", "--format", "json").out)]
+    assert {f"{A} ∩ {B} (40)", f"{A} ∩ {B} (20)"} < set(listed)
 
 
 @pytest.mark.slow
