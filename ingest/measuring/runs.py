@@ -21,7 +21,6 @@ from circuit_atlas.ingest.measuring.circuit import MeasuredCircuit
 from circuit_atlas.ingest.measuring.conditions import Errors
 from circuit_atlas.ingest.measuring.node_sets import (
     UnitSet,
-    complement,
     digest,
     masks,
     random_circuit,
@@ -81,7 +80,7 @@ def plan_runs(
 ) -> list[Run]:
     """At each threshold and under each treatment of errors the circuit, and random ones with the same errors.
 
-    `ablate_random` says whether the random ones are ablated too.
+    `ablate_random` says whether the random ones are ablated too, under the same treatment of errors.
     """
     runs = []
     for threshold in thresholds:
@@ -90,9 +89,9 @@ def plan_runs(
             trio = treat_errors(named, mode)
             runs.append(Run("circuit", threshold, mode, None, trio.circuit, trio.complement, trio.empty))
             for seed in random_seeds:
-                drawn = random_circuit(circuit, trio.circuit, seed)
-                rest = complement(drawn) if ablate_random else None
-                runs.append(Run("random", threshold, mode, seed, drawn, rest, trio.empty))
+                drawn = treat_errors(random_circuit(circuit, trio.circuit, seed), mode)
+                rest = drawn.complement if ablate_random else None
+                runs.append(Run("random", threshold, mode, seed, drawn.circuit, rest, trio.empty))
     return runs
 
 
