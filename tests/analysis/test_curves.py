@@ -82,16 +82,16 @@ def test_a_curve_has_its_points_with_what_stands_beside_them(stores: Mapping[str
 
 
 def test_curves_without_thresholds(stores: Mapping[str, Store]) -> None:
-    """f is 0 at 0, 0.5 at 0.2, 1.5 at 0.5 and 1 at 1.
+    """f is 0 at 0, 0.5 at 0.2, 1.5 at 0.5, and stays so to 1, for no larger circuit was measured.
 
-    CPR: 0.2 · 0.25 + 0.3 · 1 + 0.5 · 1.25 = 0.975. CMD: 0.2 · 0.75 + 0.15 · 0.25 + 0.15 · 0.25 + 0.5 · 0.25 = 0.35.
+    CPR: 0.2 · 0.25 + 0.3 · 1 + 0.5 · 1.5 = 1.1. CMD: 0.2 · 0.75 + 0.15 · 0.25 + 0.15 · 0.25 + 0.5 · 0.5 = 0.475.
     """
     curves = faithfulness_curves(stores["ladybug"], ["curved"], ablation="mean", start_layer=0, errors="default")
     summary = summarise_curves(curves[curves["data_digest"] == "d"].pipe(_with, curves), target=0.6)
     (row,) = summary[summary["split"] == "held-out"].to_dict("records")
     assert (row["points"], row["to_share"], row["target_nodes"], row["target_threshold"]) == (2, 0.5, 5, 0.2)
-    assert row["cpr"] == pytest.approx(0.975)
-    assert row["cmd"] == pytest.approx(0.35)
+    assert row["cpr"] == pytest.approx(1.1)
+    assert row["cmd"] == pytest.approx(0.475)
     never = summarise_curves(curves[curves["data_digest"] == "d"].pipe(_with, curves), target=9.0)
     assert never["target_nodes"].isna().all()
 
@@ -102,15 +102,26 @@ def _with(part: Any, whole: Any) -> Any:
 
 
 def test_integrals_of_straight_lines() -> None:
-    """A perfect ranking that needs one share in ten: CPR 0.95, CMD 0.05; nothing measured: the diagonal."""
+    """A perfect ranking that needs one share in ten: CPR 0.95, CMD 0.05; f that never exceeds 0.8: 0.72 and 0.28."""
     assert integrals(np.array([0.1]), np.array([1.0])) == pytest.approx((0.95, 0.05))
-    assert integrals(np.array([]), np.array([])) == pytest.approx((0.5, 0.5))
-    assert integrals(np.array([0.5, 2.0]), np.array([3.0, 99.0])) == pytest.approx((1.75, 1 / 12 + 2 / 6 + 0.5))
+    assert integrals(np.array([0.2, 0.6]), np.array([0.8, 0.8])) == pytest.approx((0.72, 0.28))
+    assert integrals(np.array([0.5]), np.array([3.0])) == pytest.approx((2.25, 1 / 12 + 2 / 6 + 1.0))
+    assert np.isnan(integrals(np.array([]), np.array([]))).all()
+    assert np.isnan(integrals(np.array([np.nan]), np.array([0.5]))).all()
+
+
+def test_what_was_measured_beyond_the_universe_counts() -> None:
+    """0.4 at 0.5 and 0.6 at 1.2: at 1 it is 0.4 + 0.2 · 5 / 7. CPR: 0.5 · 0.2 + 0.5 · (0.4 + 0.1 · 5 / 7)."""
+    cpr = 0.1 + 0.5 * (0.4 + 0.5 / 7)
+    assert integrals(np.array([0.5, 1.2]), np.array([0.4, 0.6])) == pytest.approx((cpr, 1 - cpr))
+    # Half way between 10 and 1000 nodes on a logarithm are 100.
+    assert log_area(np.array([10.0, 1000.0]), 100.0, np.array([0.4, 0.8])) == pytest.approx((0.2 + 0.5) / 2)
 
 
 def test_area_over_the_logarithm() -> None:
     """From one node to 100: f 0 at 1, 1 at 10, 1 at 100: half a decade and a decade of two."""
     assert log_area(np.array([10.0]), 100.0, np.array([1.0])) == pytest.approx(0.75)
+    assert log_area(np.array([10.0]), 100.0, np.array([0.4])) == pytest.approx(0.3)
     assert log_area(np.array([1.0, 10.0]), 100.0, np.array([0.5, 1.0])) == pytest.approx(0.875)
     assert np.isnan(log_area(np.array([1.0]), 1.0, np.array([1.0])))
 
