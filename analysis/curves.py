@@ -162,9 +162,10 @@ def log_area(n_nodes: Floats, universe: float, faithfulness: Floats) -> float:
 
     Between sizes f is a line over the logarithm; beyond the largest it stays what it is there.
     """
-    if universe <= 1 or not len(n_nodes):
+    some = n_nodes >= 1  # a set of no node has no logarithm; its faithfulness is 0
+    size, f = n_nodes[some], faithfulness[some]
+    if universe <= 1 or not len(size):
         return float("nan")
-    size, f = n_nodes, faithfulness
     if size[0] > 1:
         size, f = np.concatenate([[1.0], size]), np.concatenate([[0.0], f])
     over, f = _up_to(float(np.log(universe)), np.log(size), f)

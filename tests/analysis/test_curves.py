@@ -126,6 +126,14 @@ def test_area_over_the_logarithm() -> None:
     assert np.isnan(log_area(np.array([1.0]), 1.0, np.array([1.0])))
 
 
+def test_a_set_of_no_node_is_no_point_on_a_logarithm() -> None:
+    """As errors removed leave of a circuit whose strongest units are all errors."""
+    found = log_area(np.array([0.0, 10.0]), 100.0, np.array([0.0, 1.0]))
+    assert found == pytest.approx(0.75)
+    assert np.isnan(log_area(np.array([0.0]), 100.0, np.array([0.0])))
+    assert integrals(np.array([0.0, 0.5]), np.array([0.0, 1.0])) == pytest.approx((0.75, 0.25))
+
+
 @pytest.mark.parametrize("engine", ENGINES)
 def test_sensitivity_changes_one_choice_at_a_time(stores: Mapping[str, Store], engine: str) -> None:
     table = sensitivity(stores[engine], "curved", 0.2)
