@@ -14,6 +14,7 @@ import numpy as np
 
 from circuit_atlas.analysis.graph import Floats
 from circuit_atlas.analysis.result import METRIC, Column, asked_for, tabulate
+from circuit_atlas.cypher.defined import least_span
 from circuit_atlas.errors import QueryError
 
 if TYPE_CHECKING:
@@ -148,16 +149,17 @@ def bootstrap_interval(
         share: how much of the distribution the interval holds.
 
     Returns:
-        lower and upper bound; NaN where the lists are missing, of one item, or the denominator is zero.
+        lower and upper bound; NaN where the lists are missing or of one item, or the quotient is undefined by the
+        rule that faithfulness is stored by (`cypher.defined`). Resamples in which it is are left out.
 
     """
     draws = resampled_means((kept, empty, full), resamples, seed, items)
-    if draws is None:
+    if draws is None or full is None or empty is None:
         return float("nan"), float("nan")
     kept_mean, empty_mean, full_mean = draws
-    span = full_mean - empty_mean
-    defined = span != 0.0
-    if not defined.any():
+    span, least = full_mean - empty_mean, least_span(float(np.abs(full).mean()))
+    defined = np.abs(span) > least
+    if abs(float(np.mean(full) - np.mean(empty))) <= least or not defined.any():
         return float("nan"), float("nan")
     quotients = (kept_mean - empty_mean)[defined] / span[defined]
     low, high = np.quantile(quotients, [(1 - share) / 2, (1 + share) / 2])

@@ -25,6 +25,7 @@ import numpy as np
 from circuit_atlas.analysis.graph import Floats
 from circuit_atlas.analysis.ranks import false_discovery
 from circuit_atlas.analysis.result import METRIC, Column, asked_for, rows_of, tabulate
+from circuit_atlas.cypher.defined import least_span
 from circuit_atlas.errors import QueryError
 
 if TYPE_CHECKING:
@@ -125,8 +126,7 @@ def independence(store: Store, circuits: str | Sequence[str], *, alpha: float = 
     for one in rows:
         if one.complement is not None:
             rest = _mean(one.complement - one.empty, one.items)
-            span = float((one.full - one.empty).mean())
-            share = rest.mean / span if span else math.nan
+            share = rest.mean / _span(one)
             found.append((*one.where, rest.mean, *rest.interval(1 - alpha), share, rest.p_other))
     return _adjusted(INDEPENDENCE, found, asked, alpha)
 
@@ -149,11 +149,10 @@ def minimality(store: Store, circuits: str | Sequence[str], *, alpha: float = 0.
                 f"removals of circuit {one.where[0]!r} at {one.where[2]:g} stand without the circuit that units were "
                 "left out of: measure them again"
             )
-        span = float((one.full - one.empty).mean())
-        sign = math.copysign(1.0, span)
+        sign = math.copysign(1.0, float((one.full - one.empty).mean()))
         hurt = _mean(sign * (one.whole - one.kept), one.items)
         low = hurt.interval(1 - 2 * alpha)[0]
-        share = hurt.mean / abs(span) if span else math.nan
+        share = hurt.mean / abs(_span(one))
         found.append((*one.where, one.removed, hurt.mean, share, low, hurt.p_greater))
     table = _adjusted(MINIMALITY, found, asked, alpha)
     about = table.attrs
@@ -210,6 +209,12 @@ class Mean(NamedTuple):
     def p_other(self) -> float:
         """Two-sided p-value."""
         return min(1.0, 2 * min(self.p_greater, self.p_less))
+
+
+def _span(one: _Measured) -> float:
+    """Mean of m(M) - m(∅); NaN where shares of it are undefined."""
+    span = float((one.full - one.empty).mean())
+    return span if abs(span) > least_span(float(np.abs(one.full).mean())) else math.nan
 
 
 def _mean(values: Floats, items: Sequence[int]) -> Mean:

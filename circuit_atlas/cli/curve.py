@@ -20,6 +20,7 @@ from circuit_atlas.cli.options import (
 from circuit_atlas.cli.output import Format, choose_format, emit, print_frame, records
 from circuit_atlas.cli.quiet import silence_libraries
 from circuit_atlas.cli.shown import NotedStore, ShowCypherOption, say_cypher
+from circuit_atlas.cli.undefined import say_undefined
 from circuit_atlas.errors import QueryError
 
 if TYPE_CHECKING:
@@ -154,6 +155,7 @@ def _say(table: pd.DataFrame, target: float) -> None:
     from circuit_atlas.analysis import summarise_curves
 
     print_frame(table, SHOWN)
+    say_undefined(table["faithfulness"])
     typer.echo()
     summary = summarise_curves(table, target)
     named = ("circuit", "task", "errors", "points", "to_share", "cpr", "cmd", "log_area", "target_nodes")

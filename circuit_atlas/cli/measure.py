@@ -13,6 +13,7 @@ from circuit_atlas.cli.options import DatabaseOption, StoreOption, VersionOption
 from circuit_atlas.cli.output import print_frame, print_table
 from circuit_atlas.cli.quiet import silence_libraries
 from circuit_atlas.cli.reporting import reporter
+from circuit_atlas.cli.undefined import say_undefined
 from circuit_atlas.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -219,6 +220,7 @@ def _say(measured: Measured) -> None:
     print_table(
         columns, sorted(rows, key=lambda row: (row["errors"], row["ablation"], row["start_layer"], row["n_nodes"]))
     )
+    say_undefined(row["faithfulness"] for row in rows)
     of_edges = [row for row in measured.rows if row["kind"] == "edges"]
     if of_edges:
         typer.echo()

@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from circuit_atlas.cypher.defined import least_span
 from circuit_atlas.ingest.ablation import run_ablated, sets_at_once
 from circuit_atlas.ingest.baselines import Values
 from circuit_atlas.ingest.batches import Batch
@@ -31,9 +32,6 @@ from circuit_atlas.ingest.measuring.node_sets import (
 from circuit_atlas.ingest.sites import Site
 from circuit_atlas.ingest.subject import Subject
 from circuit_atlas.progress import Advance
-
-_DEFINED = 1e-6
-"""Least |m(M) - m(∅)|, relative to |m(M)|, at which faithfulness is defined."""
 
 BaselinesOf = Callable[[Batch], Mapping[Site, Values]]
 """What ablated units are set to on a batch."""
@@ -175,6 +173,6 @@ def figures(
 def ratio(values: Tensor, empty: Tensor, full: Tensor) -> float | None:
     """(m - m(∅)) / (m(M) - m(∅)) of the means; None where the two ends are the same and it is undefined."""
     span = float(full.mean() - empty.mean())
-    if abs(span) <= _DEFINED * max(1.0, abs(float(full.mean()))):
+    if abs(span) <= least_span(float(full.abs().mean())):
         return None
     return float(values.mean() - empty.mean()) / span

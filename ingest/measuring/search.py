@@ -21,7 +21,7 @@ def approach(bench: Bench, asked: MeasureSettings, rows: Rows, measure: Callable
     need not grow with size, so this is the smallest of its neighbourhood on the grid, not of all subsets.
 
     Raises:
-        MeasureError: no measured size is faithful enough.
+        MeasureError: no measured size is faithful enough, or faithfulness is undefined.
 
     """
     first, target = rows[0], asked.target_faithfulness
@@ -31,8 +31,13 @@ def approach(bench: Bench, asked: MeasureSettings, rows: Rows, measure: Callable
 
     def points() -> list[tuple[int, float]]:
         here = [r for r in rows if r["kind"] == "circuit" and all(r[name] == first[name] for name in alike)]
-        return sorted((int((ranked > r["node_threshold"]).sum()), r["faithfulness"] or 0.0) for r in here)
+        return sorted((int((ranked > r["node_threshold"]).sum()), r["faithfulness"]) for r in here)
 
+    if first["faithfulness"] is None:
+        raise MeasureError(
+            f"faithfulness of {bench.stored.name!r} is undefined on these examples, for m(M) = m(∅): "
+            "no size can reach a target"
+        )
     if max(found for _, found in points()) < target:
         best = max(points(), key=lambda point: point[1])
         raise MeasureError(

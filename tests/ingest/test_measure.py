@@ -187,6 +187,23 @@ def test_the_whole_circuit_and_the_smallest_that_is_faithful_enough(place: Place
         place.measure(sizes=2, target_faithfulness=99.0)
 
 
+def test_undefined_faithfulness_is_null_without_an_interval_and_no_target(place: Place) -> None:
+    """The same prompts with their answers exchanged: the metric cancels, of the whole model and of any part."""
+    path = write_examples(place.folder / "cancelling.jsonl", pairs=True, lengths=(5, 5, 5))
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    turned = [{**e, "clean_answer": e["patch_answer"], "patch_answer": e["clean_answer"]} for e in lines]
+    path.write_text("\n".join(map(json.dumps, [*lines, *turned])))
+    given: dict[str, Any] = {"examples": str(path), "split": "all", "errors": ("default",), "sizes": 2}
+    rows = place.measure(**given)
+
+    assert [row["faithfulness"] for row in rows] == [None, None]
+    table = faithfulness_table(place.store, "tiny")
+    figures = table.loc[table["task"] == "cancelling", ["faithfulness", "low", "high", "completeness_low"]]
+    assert (len(figures), bool(figures.isna().all(axis=None))) == (2, True)
+    with pytest.raises(MeasureError, match="faithfulness of 'tiny' is undefined on these examples"):
+        place.measure(**given, target_faithfulness=0.5)
+
+
 def test_other_examples_of_other_lengths_are_measured_at_every_position(place: Place) -> None:
     path = write_examples(place.folder / "other.jsonl", pairs=True, lengths=(5, 7, 7, 5, 6, 6))
     rows = place.measure(thresholds=(place.threshold(),), examples=str(path), split="all", errors=("default",))

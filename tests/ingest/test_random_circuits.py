@@ -116,3 +116,7 @@ def test_faithfulness_is_undefined_where_the_whole_model_does_nothing() -> None:
     assert ratio(torch.tensor([9.0, 9.0]), same.flip(0), same) is None
     assert ratio(same, same + 1e-9, same) is None
     assert ratio(same, torch.zeros(2), torch.full((2,), 1e-3)) == pytest.approx(4e3)
+    # A metric that is small, as a probability can be, is no less defined; one that cancels is no more.
+    assert ratio(torch.full((2,), 1e-8), torch.zeros(2), torch.full((2,), 4e-8)) == pytest.approx(0.25)
+    cancelling = torch.tensor([3.0, -3.0])
+    assert ratio(torch.tensor([9.0, 9.0]), cancelling + torch.tensor([1e-6, 0.0]), cancelling) is None
