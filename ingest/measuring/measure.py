@@ -103,15 +103,14 @@ def _thresholds(bench: Bench, asked: MeasureSettings, setting: Setting) -> list[
 
 def _plan(bench: Bench, asked: MeasureSettings, setting: Setting, thresholds: Sequence[float]) -> list[Run]:
     sites = bench.sites(setting.start_layer)
-    seeds = range(asked.seed, asked.seed + asked.random_circuits)
-    runs = plan_runs(
-        bench.circuit, sites, bench.widths(sites), thresholds, asked.errors, seeds, ablate_random=asked.ablate_random
-    )
-    for run in runs:
-        if not any(len(units) for units in run.kept.values()) and run.errors == "default":
-            largest = float(bench.circuit.ranked(sites)[:1].sum())
+    largest = float(bench.circuit.ranked(sites)[:1].sum())
+    for threshold in thresholds:
+        if not largest > threshold:
             raise MeasureError(
-                f"no node of {bench.stored.name!r} has an absolute effect above {run.threshold:g}; "
+                f"no node of {bench.stored.name!r} has an absolute effect above {threshold:g}; "
                 f"the largest is {largest:.4g}"
             )
-    return runs
+    seeds = range(asked.seed, asked.seed + asked.random_circuits)
+    return plan_runs(
+        bench.circuit, sites, bench.widths(sites), thresholds, asked.errors, seeds, ablate_random=asked.ablate_random
+    )
