@@ -183,6 +183,7 @@ def _proximal(store: Store, asked: Sequence[MeasureSettings], features: int) -> 
     from circuit_atlas.ingest import measure_proximal
     from circuit_atlas.ingest.measuring.layout import Loader
 
+    _refuse_unknown(store, asked)
     loader = Loader()
     for settings in asked:
         found = measure_proximal(store, settings, features=features, reporter=reporter(), load_subject=loader)
@@ -203,14 +204,23 @@ def _sizes(text: str) -> Any:
 
 
 def measure_all(store: Store, asked: Sequence[MeasureSettings]) -> list[Measured]:
-    """Measure circuits one after the other; those of one model and dictionaries load them once."""
+    """Measure circuits one after the other; those of one model and dictionaries load them once.
+
+    Names are looked up first: one that is wrong is told before minutes are spent on those before it.
+    """
     from circuit_atlas.ingest import measure as run
     from circuit_atlas.ingest.measuring.layout import Loader
 
+    _refuse_unknown(store, asked)
     loader, found = Loader(), []
     for settings in asked:
         found.append(run(store, settings, reporter=reporter(), load_subject=loader))
     return found
+
+
+def _refuse_unknown(store: Store, asked: Sequence[MeasureSettings]) -> None:
+    for name in dict.fromkeys(name for one in asked for name in (one.circuit, one.on) if name):
+        store.query("circuit", circuit=name)
 
 
 def _say(measured: Measured) -> None:

@@ -58,20 +58,24 @@ def measure(
         load_subject: loads model and dictionaries; a `Loader` keeps them for the next circuit.
 
     Raises:
+        MeasureError: no size is as faithful as asked for; what was measured is written all the same.
         AtlasError: anything that the user can mend, in one line.
 
     """
     reporter = reporter or Silent()
     bench = lay_out(store, settings, load_subject)
     measured = _grid(bench, settings, reporter)
+    missed = None
     if settings.target_faithfulness is not None:
-        approach(bench, settings, measured, lambda narrowed: _grid(bench, narrowed, reporter))
+        missed = approach(bench, settings, measured, lambda narrowed: _grid(bench, narrowed, reporter))
     if settings.edges or settings.edge_thresholds:
         measured += measure_edges(store, bench, settings, reporter)
     rows = keyed(bench.stored.id, bench.task, measured)
     found = Measured(bench.stored.name, bench.task, rows)
     kind = "contrastive" if bench.work.is_pair else "single"
     store.add_measurements(bench.stored.id, {"id": bench.task, "kind": kind}, found.rows)
+    if missed is not None:
+        raise missed
     return found
 
 

@@ -41,6 +41,7 @@ def here(made: Path, atlas_here: Command) -> Here:
 
 @pytest.mark.slow
 def test_measure_then_curve_then_a_picture(here: Here, tmp_path: Path) -> None:
+    assert here("measure", A, "sva/simpel", "--sizes", "1").code == 2  # told before anything is measured
     assert "run `circuit-atlas measure sva/simple` first" in here("curve", A).err
     done = here("measure", A, "--sizes", "3", "--random-circuits", "2", "--edges", "2", "--errors", "default")
     assert done.code == 0, done.err

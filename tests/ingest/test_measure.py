@@ -183,8 +183,10 @@ def test_the_whole_circuit_and_the_smallest_that_is_faithful_enough(place: Place
 
     assert first == 0 or points[first][0] - points[first - 1][0] == 1
     assert len(points) > 6
-    with pytest.raises(MeasureError, match="no measured size of 'tiny' reaches faithfulness 99"):
-        place.measure(sizes=2, target_faithfulness=99.0)
+    with pytest.raises(MeasureError, match=r"no measured size of 'tiny' reaches faithfulness 99.* is stored"):
+        place.measure(sizes=2, target_faithfulness=99.0, split="train")
+    kept = faithfulness_table(place.store, "tiny")
+    assert kept.loc[kept["split"] == "train", "errors"].tolist() == ["default", "default", "remove", "remove"]
 
 
 def test_undefined_faithfulness_is_null_without_an_interval_and_no_target(place: Place) -> None:
