@@ -23,10 +23,12 @@ def sizes_by_share(shares: Iterable[float], universe: float, most: int) -> list[
 
 
 def spread_sizes(count: int, most: int) -> list[int]:
-    """At most `count` numbers of nodes from 1 to all there are, evenly spaced on a logarithmic scale."""
+    """At most `count` numbers of nodes from 1 to all there are, evenly spaced on a logarithmic scale; one: all."""
     if most < 1:
         return []
-    return sorted({round(most ** (k / max(1, count - 1))) for k in range(count)} | ({most} if count == 1 else set()))
+    if count == 1:
+        return [most]
+    return sorted({round(most ** (k / (count - 1))) for k in range(count)})
 
 
 def first_sizes(count: int, universe: float, most: int) -> list[int]:
