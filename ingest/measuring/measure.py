@@ -102,7 +102,7 @@ def _thresholds(bench: Bench, asked: MeasureSettings, setting: Setting) -> list[
         sizes = sizes_by_share(MIB_SHARES, bench.circuit.universe(sites), len(ranked))
     else:
         sizes = spread_sizes(asked.sizes, len(ranked))
-    return thresholds_of(ranked, sizes)
+    return thresholds_of(ranked, sizes, bench.circuit.floor)
 
 
 def _plan(bench: Bench, asked: MeasureSettings, setting: Setting, thresholds: Sequence[float]) -> list[Run]:

@@ -53,7 +53,7 @@ def approach(
         middle = (below + points()[enough][0]) // 2
         if middle in (below, points()[enough][0]):
             return None
-        thresholds = tuple(thresholds_of(ranked, [middle]))
+        thresholds = tuple(thresholds_of(ranked, [middle], bench.circuit.floor))
         narrowed = dataclasses.replace(
             asked, thresholds=thresholds, errors=asked.errors[:1], start_layers=(first["start_layer"],),
             ablations=(first["ablation"],), means_over=(first["means_over"],), target_faithfulness=None,

@@ -223,6 +223,30 @@ def test_curves_name_the_command_where_nothing_was_measured(place: Place) -> Non
         faithfulness_curves(place.store, ["tiny"], ablation="never")
 
 
+def test_no_threshold_lies_below_the_floor(tmp_path: Path) -> None:
+    """What is weaker than the floor is not stored, so that no set can be said to hold all above such a threshold."""
+    run = run_tiny(
+        tmp_path, method="atp", max_nodes=30, max_edges=60, held_out_share=0.5, measure_thresholds=8, name="cut"
+    )
+    (circuit,) = run.rows("Circuit")
+    floors = circuit["node_floor"], circuit["edge_floor"]
+    assert min(floors) > 0.0
+    loaded = Loaded(run.subject.model, Suite("random", run.subject.dictionaries))
+    settings = MeasureSettings("cut", sizes=3, split="all", random_circuits=0, edges=2)
+    with connect(f"ladybug:{tmp_path / 'atlas.lbug'}", create=True) as store:
+        store.write([run.circuit.rows])
+        rows = [dict(row) for row in measure(store, settings, load_subject=lambda _: loaded).rows]
+        for kind, floor in zip(("thresholds", "edge_thresholds"), floors, strict=True):
+            below = MeasureSettings("cut", **{kind: (floor / 2,)})
+            with pytest.raises(MeasureError, match=f"is below {floor:.4g}, under which 'cut' has no"):
+                measure(store, below, load_subject=lambda _: loaded)
+
+    assert min(row["node_threshold"] for row in [*rows, *run.rows("Measurement")]) >= floors[0] * (1 - 1e-6)
+    assert min(row["edge_threshold"] for row in rows if row.get("edge_threshold") is not None) >= floors[1] * (1 - 1e-6)
+    ablated = [key for key in run.nodes() if key[0].layer >= 0]
+    assert max(row["n_nodes"] for row in rows if row["errors"] == "default") == len(ablated)
+
+
 BAD: Sequence[tuple[dict[str, Any], str]] = [
     ({"circuit": "tinny"}, "tiny"),
     ({"on": "tinny"}, "tiny"),
