@@ -22,9 +22,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from circuit_atlas.analysis.faithfulness import COLUMNS as MEASURED
 from circuit_atlas.analysis.graph import Floats
 from circuit_atlas.analysis.ranks import false_discovery
 from circuit_atlas.analysis.result import METRIC, Column, asked_for, rows_of, tabulate
+from circuit_atlas.analysis.telling import CHOICES
 from circuit_atlas.cypher.defined import least_span
 from circuit_atlas.errors import QueryError
 
@@ -39,7 +41,7 @@ _WHERE = {
     "node_threshold": Column("float", METRIC, "nodes of larger absolute effect were kept"),
     "n_nodes": Column("integer", "", "units kept"),
     "errors": Column("string", "", "what was done with error units"),
-    "ablation": Column("string", "", "what ablated units were set to"),
+    **{name: MEASURED[name] for name in CHOICES},
     "n_items": Column("integer", "", "distinct items measured on"),
 }
 _TESTED = {
@@ -266,7 +268,8 @@ def _is_whole(row: Any) -> bool:
 def _taken(row: Any, whole: Any) -> _Measured:
     full, empty, kept = (np.array(one, np.float64) for one in (row.full, row.empty, row.only_circuit))
     items = row.items if isinstance(row.items, list) and len(row.items) == len(full) else list(range(len(full)))
-    where = (row.circuit, row.task, row.node_threshold, row.n_nodes, row.errors, row.ablation, len(set(items)))
+    chosen = (getattr(row, name) for name in CHOICES)
+    where = (row.circuit, row.task, row.node_threshold, row.n_nodes, row.errors, *chosen, len(set(items)))
     complement = np.array(row.complement, np.float64) if isinstance(row.complement, list) else None
     beside = np.array(whole, np.float64) if isinstance(whole, list) else None
     return _Measured(where, items, full, empty, kept, complement, row.removed, beside)

@@ -17,7 +17,7 @@ from circuit_atlas.cli.options import (
     change_store,
     read_store,
 )
-from circuit_atlas.cli.output import Format, choose_format, emit, print_frame, records
+from circuit_atlas.cli.output import Format, choose_format, emit, print_frame, print_settings, records
 from circuit_atlas.cli.quiet import silence_libraries
 from circuit_atlas.cli.shown import NotedStore, ShowCypherOption, say_cypher
 from circuit_atlas.cli.undefined import say_undefined
@@ -97,7 +97,9 @@ def curve(
             table = _curves(noted, circuits, errors, ablation, task)
         if chosen is not Format.TABLE or output is not None:
             emit([str(name) for name in table.columns], records(table), chosen, output)
-        elif sensitivity or edges:
+        elif edges:
+            print_settings(table)
+        elif sensitivity:
             print_frame(table)
         else:
             _say(table, target)
@@ -154,9 +156,9 @@ def _draw(table: pd.DataFrame, path: Path, *, edges: bool) -> None:
 def _say(table: pd.DataFrame, target: float) -> None:
     from circuit_atlas.analysis import summarise_curves
 
-    print_frame(table, SHOWN)
+    print_settings(table, SHOWN)
     say_undefined(table["faithfulness"])
     typer.echo()
     summary = summarise_curves(table, target)
     named = ("circuit", "task", "errors", "points", "to_share", "cpr", "cmd", "log_area", "target_nodes")
-    print_frame(summary, named)
+    print_settings(summary, named)

@@ -7,11 +7,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from circuit_atlas.analysis import edge_curve, faithfulness_curves, sensitivity, summarise_curves
+from circuit_atlas.analysis import (
+    edge_curve,
+    faithfulness_curves,
+    faithfulness_table,
+    sensitivity,
+    sharing_table,
+    summarise_curves,
+)
 from circuit_atlas.analysis.curves import integrals, log_area
 from circuit_atlas.analysis.plots import draw_curves, draw_edge_curves, save
+from circuit_atlas.analysis.telling import CHOICES, telling, told_apart
 from circuit_atlas.cypher import Store
 from circuit_atlas.errors import QueryError
 from tests.graphs import SVA, SVA_EDGES, circuit, with_measurements
@@ -55,11 +64,24 @@ EDGES = [
     *(point(0.2, 5, -n / 10, kind="edges-random", edge_threshold=0.1, n_edges=7, seed=n) for n in range(3)),
 ]
 
+POOLED = [
+    point(0.2, 5, 0.8, level="sum"),
+    point(0.2, 5, 0.1, level="sum", kind="random", seed=0),
+    point(0.2, 5, 0.9, level="sum", means_over="clean"),
+    point(0.2, 5, 0.7, level="sum", start_layer=1),
+    point(0.2, 5, 0.6, level="sum", split="train"),
+    point(0.2, 5, 0.5, level="sum", ablation="zero", means_over="none"),
+    point(0.2, 5, 0.4, level="keep"),
+    point(0.1, 6, 0.3, level="sum"),
+    point(0.2, 5, 0.2, level="sum", errors="remove"),
+]
+
 
 @pytest.fixture(scope="module")
 def stores(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, Store]]:
     made = [with_measurements(circuit("curved", SVA, SVA_EDGES), NODES + EDGES), circuit("bare", SVA, SVA_EDGES)]
     made[1] = with_measurements(made[1], [])
+    made.append(with_measurements(circuit("pooled", SVA, SVA_EDGES), POOLED))
     filled = Filled(request, tmp_path_factory.mktemp("curves"), made)
     yield filled
     filled.close()
@@ -132,6 +154,36 @@ def test_a_set_of_no_node_is_no_point_on_a_logarithm() -> None:
     assert found == pytest.approx(0.75)
     assert np.isnan(log_area(np.array([0.0]), 100.0, np.array([0.0])))
     assert integrals(np.array([0.0, 0.5]), np.array([0.0, 1.0])) == pytest.approx((0.75, 0.25))
+
+
+def test_settings_are_shown_where_rows_would_look_alike(stores: Mapping[str, Store]) -> None:
+    names = ["circuit", "task", "errors", *CHOICES, "n_nodes"]
+    row = ("a", "t", "default", "keep", "mean", "clean+patch", 0, "held-out", "d", 2)
+    larger, other = (*row[:-1], 5), ("b", "u", *row[2:8], "e", 2)
+
+    def shown(*rows: tuple[Any, ...]) -> list[str]:
+        return told_apart(pd.DataFrame(rows, columns=names), ["circuit", "task", "errors", "n_nodes"])
+
+    plain = ["circuit", "task", "errors", "n_nodes"]
+    assert shown(row, larger, other) == plain  # other circuits have other data
+    assert shown(row, (*row[:3], "sum", *row[4:])) == ["circuit", "task", "level", "errors", "n_nodes"]
+    assert shown(row, (*row[:7], "train", "f", 2)) == ["circuit", "task", "split", "errors", "n_nodes"]
+    assert shown(row, (*row[:8], "f", 2)) == ["circuit", "task", "data_digest", "errors", "n_nodes"]
+    curves = faithfulness_curves(stores["ladybug"], ["curved"])
+    assert telling(curves) == ["ablation", "start_layer", "split", "data_digest"]
+    assert not curves.duplicated(["circuit", "task", "errors", *telling(curves), "n_nodes"]).any()
+    own = faithfulness_table(stores["ladybug"], "curved", own=True)
+    assert not own.duplicated(["errors", "n_nodes"]).any()
+    assert set(own["split"]) == {"held-out"}
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_sharing_has_one_row_a_circuit_and_task(stores: Mapping[str, Store], engine: str) -> None:
+    (task,) = set(faithfulness_table(stores[engine], "pooled")["task"])
+    (row,) = sharing_table(stores[engine], [("pooled", 0.2)], [task], resamples=50).to_dict("records")
+    assert (row["circuit"], row["n_nodes"], row["kept"], row["kept_low"]) == ("pooled", 5, 0.8, pytest.approx(0.8))
+    assert row["kept_random"] == pytest.approx(0.1)
+    assert sharing_table(stores[engine], [("pooled", 0.3)], [task]).empty
 
 
 @pytest.mark.parametrize("engine", ENGINES)

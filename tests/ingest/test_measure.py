@@ -237,7 +237,8 @@ def test_no_threshold_lies_below_the_floor(tmp_path: Path) -> None:
         store.write([run.circuit.rows])
         rows = [dict(row) for row in measure(store, settings, load_subject=lambda _: loaded).rows]
         for kind, floor in zip(("thresholds", "edge_thresholds"), floors, strict=True):
-            below = MeasureSettings("cut", **{kind: (floor / 2,)})
+            given: dict[str, Any] = {kind: (floor / 2,)}
+            below = MeasureSettings("cut", **given)
             with pytest.raises(MeasureError, match=f"is below {floor:.4g}, under which 'cut' has no"):
                 measure(store, below, load_subject=lambda _: loaded)
 
