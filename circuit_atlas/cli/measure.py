@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from inspect import Parameter
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -87,7 +87,8 @@ EdgesOption = Annotated[
     typer.Option(
         "--edges",
         min=0,
-        help="Measure edge faithfulness too: at so many edge thresholds, with permuted and random edges beside each.",
+        help="Measure edge faithfulness too: at so many edge thresholds, with permuted and random edges beside each, "
+        "errors as the circuit says.",
     ),
 ]
 EdgeThresholdOption = Annotated[
@@ -161,6 +162,8 @@ def measure(circuits: list[str], last_features: int, store: str | None, database
       circuit-atlas measure sva/nounpp --on sva/within_rc
       circuit-atlas measure sva/nounpp --threshold 0.05 --ablation mean --ablation zero --start-layer 0 --start-layer -1
     """
+    if last_features:
+        _refuse_unused(given)
     silence_libraries()
     from circuit_atlas.ingest import MeasureSettings
 
@@ -176,6 +179,25 @@ def measure(circuits: list[str], last_features: int, store: str | None, database
         for one in found:
             _say(one)
         say_next([["curve", *dict.fromkeys(one.circuit for one in found), "--draw", "curve.png"]], place, store)
+
+
+_UNUSED = (
+    "threshold", "sizes", "target_faithfulness", "errors", "start_layer", "random_circuits", "edges", "edge_threshold",
+)  # fmt: skip
+"""What has no meaning where features are ablated in the whole model."""
+
+
+def _refuse_unused(given: Mapping[str, Any]) -> None:
+    usual = {name: default for name, _, _, default in _GIVEN}
+    for name in _UNUSED:
+        if given[name] != usual[name]:
+            raise SettingsError(
+                f"--last-features ablates features of the whole model, so --{name.replace('_', '-')} has no meaning "
+                "there: leave it out, or measure twice"
+            )
+    for name in ("ablation", "means_over"):
+        if len(given[name] or ()) > 1:
+            raise SettingsError(f"--last-features takes one --{name.replace('_', '-')}: leave out all but one")
 
 
 def _proximal(store: Store, asked: Sequence[MeasureSettings], features: int) -> None:

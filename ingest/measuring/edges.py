@@ -153,10 +153,19 @@ class _EdgeRun:
 
 
 def measure_edges(store: Store, bench: Bench, asked: MeasureSettings, reporter: Reporter) -> list[dict[str, Any]]:
-    """Measure edge sets of each node set asked for; rows of `Measurement` without key."""
+    """Measure edge sets of each node set under each setting asked for, errors as the circuit says.
+
+    Returns:
+        rows of `Measurement` without key.
+
+    """
     rows: list[dict[str, Any]] = []
-    setting = bench.settings(asked)[0]
-    for threshold in asked.thresholds or (bench.usual_threshold(setting),):
+    asked_for = [
+        (setting, threshold)
+        for setting in bench.settings(asked)
+        for threshold in asked.thresholds or (bench.usual_threshold(setting),)
+    ]
+    for setting, threshold in asked_for:
         edges = read_edges(store, bench, threshold, bench.sites(setting.start_layer))
         runs = list(_plan(edges, asked))
         batches, baselines = baselines_of(bench, setting)

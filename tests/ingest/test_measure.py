@@ -232,7 +232,7 @@ def test_no_threshold_lies_below_the_floor(tmp_path: Path) -> None:
     floors = circuit["node_floor"], circuit["edge_floor"]
     assert min(floors) > 0.0
     loaded = Loaded(run.subject.model, Suite("random", run.subject.dictionaries))
-    settings = MeasureSettings("cut", sizes=3, split="all", random_circuits=0, edges=2)
+    settings = MeasureSettings("cut", sizes=3, split="all", random_circuits=0, edges=2, ablations=("mean", "zero"))
     with connect(f"ladybug:{tmp_path / 'atlas.lbug'}", create=True) as store:
         store.write([run.circuit.rows])
         rows = [dict(row) for row in measure(store, settings, load_subject=lambda _: loaded).rows]
@@ -244,6 +244,8 @@ def test_no_threshold_lies_below_the_floor(tmp_path: Path) -> None:
 
     assert min(row["node_threshold"] for row in [*rows, *run.rows("Measurement")]) >= floors[0] * (1 - 1e-6)
     assert min(row["edge_threshold"] for row in rows if row.get("edge_threshold") is not None) >= floors[1] * (1 - 1e-6)
+    by_ablation = {row["ablation"] for row in rows if row["kind"] == "edges"}
+    assert by_ablation == {"mean", "zero"}
     ablated = [key for key in run.nodes() if key[0].layer >= 0]
     assert max(row["n_nodes"] for row in rows if row["errors"] == "default") == len(ablated)
 
