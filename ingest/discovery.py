@@ -236,7 +236,7 @@ def _find(
         similar=similar_features(directions, sorted(dictionaries)),
         candidates={s: active_features(rows, widths[s], shape, keep=False) for s, rows in effects.items()},
         mean_active={site: pooled[site] - _errors_an_example(data.train) for site in pooled},
-        measurements=_measured(settings, work, train, nodes, attribution, shape, reporter),
+        measurements=_measured(settings, work, train, found, reporter),
     )
 
 
@@ -244,9 +244,7 @@ def _measured(
     settings: DiscoverSettings,
     work: Work,
     train: Sequence[Batch],
-    nodes: Mapping[Site, SiteNodes],
-    attribution: NodeAttribution,
-    shape: Shape,
+    found: _Attributed,
     reporter: Reporter,
 ) -> list[dict[str, Any]]:
     """Measure the circuit on the held-out examples, where that is asked for."""
@@ -255,9 +253,10 @@ def _measured(
     subject, keep = work.subject, settings.positions != "sum"
     widths = {site: dictionary.d_sae for site, dictionary in subject.dictionaries.items()}
     circuit = MeasuredCircuit(
-        {site: Members.of(chosen) for site, chosen in nodes.items()},
-        active_of(attribution.effects, widths, shape, keep=keep),
-        shape.length if keep else 1,
+        {site: Members.of(chosen) for site, chosen in found.nodes.items()},
+        active_of(found.attribution.effects, widths, found.shape, keep=keep),
+        found.shape.length if keep else 1,
+        found.node_floor,
     )
     return measure_discovered(work, circuit, train, settings, reporter)
 

@@ -13,6 +13,7 @@ from circuit_atlas.cli.names import unit_name
 from circuit_atlas.cli.options import CircuitArgument, DatabaseOption, StoreOption, VersionOption, read_store, say_next
 from circuit_atlas.cli.output import cell, print_frame, print_table
 from circuit_atlas.cli.stated import stated
+from circuit_atlas.cli.undefined import say_undefined
 from circuit_atlas.cypher.schema import GROUPS
 
 if TYPE_CHECKING:
@@ -105,6 +106,7 @@ def _faithfulness(store: Store, circuit: str) -> None:
     typer.echo("\nfaithfulness on held-out examples (1: as the whole model, 0: as with every unit ablated)")
     if len(table):
         print_frame(table, MEASURED)
+        say_undefined(table["faithfulness"])
     else:
         typer.echo("  not measured")
 

@@ -58,6 +58,8 @@ class StoredCircuit:
         positions: keep, sum or role.
         settings: what it was discovered with (a derived circuit's: its first operand).
         nodes: features and errors.
+        node_floor: absolute effect above which nodes were stored (units of the metric).
+        edge_floor: likewise edges, by absolute weight.
 
     """
 
@@ -67,6 +69,8 @@ class StoredCircuit:
     positions: Place
     settings: DiscoverSettings
     nodes: Sequence[StoredNode]
+    node_floor: float
+    edge_floor: float
 
 
 def read_stored(store: Store, name: str) -> StoredCircuit:
@@ -98,7 +102,10 @@ def read_stored(store: Store, name: str) -> StoredCircuit:
         for node in store.query("nodes", circuit=row["name"]).to_dict("records")
         if node["kind"] != "target"
     ]
-    return StoredCircuit(row["name"], row["id"], row["task"], row["positions"], DiscoverSettings(**given), nodes)
+    floors = (float(row["node_floor"]), float(row["edge_floor"]))
+    return StoredCircuit(
+        row["name"], row["id"], row["task"], row["positions"], DiscoverSettings(**given), nodes, *floors
+    )
 
 
 def _site(component: str, layer: int) -> Site:
@@ -192,6 +199,23 @@ def unit_and_place(
         raise MeasureError(f"the dictionaries have no unit {node.feature} at {node.site.name}: are they others?")
     unit = widths[node.site] if node.feature is None else node.feature
     return unit, {"keep": node.position, "role": place_of.get(node.role or ""), "sum": 0}[level]
+
+
+def refuse_below_floor(circuit: StoredCircuit, asked: MeasureSettings) -> None:
+    """Refuse thresholds that say more than they keep; 0 stands for all that is stored.
+
+    Raises:
+        MeasureError: there are nodes, or edges, above one that were not stored.
+
+    """
+    kinds = (("node", asked.thresholds, circuit.node_floor), ("edge", asked.edge_thresholds, circuit.edge_floor))
+    for kind, thresholds, floor in kinds:
+        for threshold in thresholds:
+            if 0.0 < threshold < floor * (1 - 1e-6):  # as far as single precision tells them apart
+                raise MeasureError(
+                    f"{kind} threshold {threshold:g} is below {floor:.4g}, under which {circuit.name!r} has no "
+                    f"{kind}s stored: name a larger one, or 0 for all that are"
+                )
 
 
 def refuse_other_template(circuit: StoredCircuit, examples: Sequence[TokenExample]) -> None:

@@ -41,6 +41,7 @@ def here(made: Path, atlas_here: Command) -> Here:
 
 @pytest.mark.slow
 def test_measure_then_curve_then_a_picture(here: Here, tmp_path: Path) -> None:
+    assert here("measure", A, "sva/simpel", "--sizes", "1").code == 2  # told before anything is measured
     assert "run `circuit-atlas measure sva/simple` first" in here("curve", A).err
     done = here("measure", A, "--sizes", "3", "--random-circuits", "2", "--edges", "2", "--errors", "default")
     assert done.code == 0, done.err
@@ -57,6 +58,7 @@ def test_measure_then_curve_then_a_picture(here: Here, tmp_path: Path) -> None:
     edges = here("curve", A, "--edges", "--draw", str(tmp_path / "edges.svg"))
     assert (edges.code, "permuted_95" in edges.out) == (0, True)
     assert b"edges kept" in (tmp_path / "edges.svg").read_bytes()
+    assert "no edges were measured with ablation zero" in here("curve", A, "--edges", "--ablation", "zero").err
     assert here("curve", A, "--sensitivity").code == 0
 
 
@@ -118,6 +120,11 @@ def test_sharing_measures_what_two_circuits_share_on_both_tasks(here: Here) -> N
         (("curve", A, "--draw", "curve.doc"), "run `circuit-atlas measure"),
         (("curve", A, B, "--sensitivity"), "--sensitivity is of one circuit"),
         (("curve", A, "--sensitivity", "--edges"), "leave out --edges"),
+        (("curve", A, "--sensitivity", "--task", A), "--task does not choose among the rows of --sensitivity"),
+        (("curve", A, "--edges", "--target", "0.5"), "--target does not choose among the rows of --edges"),
+        (("measure", A, "--edges", "2", "--errors", "remove"), "edges are measured with errors as the circuit says"),
+        (("measure", A, "--last-features", "2", "--threshold", "0.1"), "so --threshold has no meaning there"),
+        (("measure", A, "--last-features", "2", "--ablation", "zero", "--ablation", "mean"), "takes one --ablation"),
         (("combine", A, B, "--operation", "times"), "choose one of intersection"),
         (("combine", A, B, "--node-threshold", "99"), "nothing is left of"),
         (("sharing", A, "nothing/here"), "nothing/here"),
