@@ -26,7 +26,7 @@ from circuit_atlas.analysis.structure import (
 )
 from circuit_atlas.cypher import CircuitRows, Store
 from circuit_atlas.errors import QueryError, UnknownCircuitError
-from tests.graphs import SVA, SVA_EDGES, Edge, Unit, circuit, small_circuits
+from tests.graphs import SUBJECT, SUBJECT_EDGES, SVA, SVA_EDGES, Edge, Unit, circuit, small_circuits
 from tests.queries.test_random_graphs import random_circuit
 from tests.store_fixtures import ENGINES, Filled
 
@@ -60,11 +60,22 @@ def summed(name: str) -> CircuitRows:
     return dataclasses.replace(rows, nodes={**rows.nodes, "Circuit": [{**one, "positions": "sum"}]})
 
 
+def by_role(name: str, units: list[Unit], edges: list[Edge]) -> CircuitRows:
+    """A circuit of roles, as tasks with a role file and `combine --level role` make them: no node has a position."""
+    rows = circuit(name, units, edges)
+    (one,) = rows.nodes["Circuit"]
+    nodes = [{**node, "position": None} for node in rows.nodes["CircuitNode"]]
+    return dataclasses.replace(
+        rows, nodes={**rows.nodes, "Circuit": [{**one, "positions": "role"}], "CircuitNode": nodes}
+    )
+
+
 @pytest.fixture(scope="module")
 def stores(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Filled]:
     """The circuits on each engine."""
     rows = [*small_circuits(), circuit("thread", THREAD, THREAD_EDGES), summed("summed")]
     rows += [circuit(name, *random_circuit(name, n)) for name, n in (("r2", 25), ("r4", 60))]
+    rows += [by_role("roles", SUBJECT, SUBJECT_EDGES), by_role("thread of roles", THREAD, THREAD_EDGES)]
     filled = Filled(request, tmp_path_factory.mktemp("structure"), rows)
     yield filled
     filled.close()
@@ -188,6 +199,38 @@ def test_threads(store: Store) -> None:
     assert threads(store, "thread", min_share=0.55).empty
 
 
+def test_where_nodes_have_roles_alone_a_place_is_the_role(store: Store) -> None:
+    """Each position of these circuits has a role of its own, so what was worked out above holds."""
+    for ask in (role_crossings, motifs, cut_flow, threads):
+        for name, of_roles in (("he/subject", "roles"), ("thread", "thread of roles")):
+            one, other = (ask(store, which).drop(columns="nodes", errors="ignore") for which in (name, of_roles))
+            pd.testing.assert_frame_equal(one, other)
+            assert not one.empty or (ask, name) == (threads, "he/subject")
+    groups = group_nodes(store, "thread of roles").groups
+    assert all(len({member.split("@")[1] for member in one}) == 1 for one in groups["members"] if one != ["target"])
+    assert (
+        group_nodes(store, "thread of roles").cuts["n_groups"].min()
+        == group_nodes(store, "thread").cuts["n_groups"].min()
+    )
+    placed = store.query("effect_by_position", circuit="roles")
+    assert like(
+        rows(placed, "position role layer component kind n_nodes effect"),
+        [
+            [-1, "subject", -1, "embed", "feature", 1, 0.5],
+            [-1, "subject", 0, "mlp", "feature", 1, -1.0],
+            [-1, "verb", 0, "mlp", "feature", 1, 0.25],
+            [-1, "verb", 1, "resid", "error", 1, 0.75],
+            [-1, "verb", 1, "resid", "feature", 1, 2.0],
+        ],
+    )
+    crossed = store.query("crossings", circuit="roles")
+    assert crossed["source_position"].isna().all()
+    assert like(
+        rows(crossed, "source_role target_role n_edges weight absolute_weight first_layer last_layer"),
+        [["subject", "verb", 3, -0.6, 1.2, 0, 1]],
+    )
+
+
 def test_an_effect_that_cannot_be_told_from_zero_carries_nothing(store: Store) -> None:
     """Standard errors here are a tenth of the effects."""
     assert edge_flow(store, "he/subject", least_z=10.0).attrs["total"]["positive"] == pytest.approx(0.6)
@@ -271,6 +314,6 @@ def test_every_column_is_described_and_every_result_names_its_queries(name: str,
 @pytest.mark.slow
 @pytest.mark.parametrize("name", EVERY)
 def test_both_engines_give_the_same_rows(name: str, stores: Filled) -> None:
-    for which in ("he/subject", "r2", "r4"):
+    for which in ("he/subject", "r2", "r4", "roles"):
         one, other = (EVERY[name](store, which) for store in stores.values())
         pd.testing.assert_frame_equal(one, other, rtol=1e-9, atol=1e-12)
