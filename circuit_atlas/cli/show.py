@@ -12,6 +12,7 @@ from circuit_atlas.cli.names import unit_name
 from circuit_atlas.cli.options import CircuitArgument, DatabaseOption, StoreOption, VersionOption, read_store, say_next
 from circuit_atlas.cli.output import cell, print_frame, print_table
 from circuit_atlas.cli.stated import stated
+from circuit_atlas.cli.structure import say_unsure
 
 if TYPE_CHECKING:
     from circuit_atlas.cypher.store import Store
@@ -107,3 +108,4 @@ def _paths(store: Store, circuit: str, limit: int) -> None:
         f"than {LEAST_Z:g} standard errors from zero"
     )
     print_frame(table, ("strength", "path"))
+    say_unsure(table)

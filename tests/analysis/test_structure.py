@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from circuit_atlas.analysis import bottlenecks, strongest_paths
+from circuit_atlas.analysis import bottlenecks, combine, strongest_paths
 from circuit_atlas.analysis.structure import (
     communities,
     cut_flow,
@@ -239,6 +239,19 @@ def test_an_effect_that_cannot_be_told_from_zero_carries_nothing(store: Store) -
     assert len(table.attrs["left_out"]) == 5
     assert strongest_paths(store, "he/subject", least_z=10.1).empty
     assert bottlenecks(store, "he/subject", least_z=10.1).empty
+
+
+def test_nodes_without_a_standard_error_are_named(store: Store) -> None:
+    """Derived circuits store none, so that `least_z` holds back nothing of them."""
+    assert edge_flow(store, "he/subject", least_z=10.1).attrs["unsure"] == []
+    derived = combine(store, "union", "he/subject", "he/object", name="either")
+    store.write([derived])
+    table = edge_flow(store, "either", least_z=1e6)
+    assert table.attrs["left_out"] == []
+    nodes = store.query("nodes", circuit="either")
+    assert sorted(table.attrs["unsure"]) == sorted(nodes["id"][nodes["kind"] != "target"])
+    assert table["positive_flow"].sum() > 0.0
+    store.delete_circuit(derived.circuit_id)
 
 
 WRONG: list[tuple[Callable[[Store], object], str]] = [
