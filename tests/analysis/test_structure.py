@@ -75,6 +75,9 @@ def stores(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     """The circuits on each engine."""
     rows = [*small_circuits(), circuit("thread", THREAD, THREAD_EDGES), summed("summed")]
     rows += [circuit(name, *random_circuit(name, n)) for name, n in (("r2", 25), ("r4", 60))]
+    rows += [
+        circuit("starts at an error", [("embed", None, 2, 1.0), ("resid_1", 3, 2, 0.5)], [(0, 1, 0.5), (1, -1, 0.5)])
+    ]
     rows += [by_role("roles", SUBJECT, SUBJECT_EDGES), by_role("thread of roles", THREAD, THREAD_EDGES)]
     filled = Filled(request, tmp_path_factory.mktemp("structure"), rows)
     yield filled
@@ -173,6 +176,18 @@ def test_the_strongest_chains_of_a_pattern(store: Store) -> None:
     assert like(rows(placed, "strength chain"), [[0.2, "embed/1@subject → mlp_0/8@verb"]])
     assert motif_chains(store, "he/subject", "resid_1/error target")["strength"].tolist() == [0.75]
     assert motif_chains(store, "he/subject", "target embed").attrs["count"] == 0
+
+
+def test_a_path_that_starts_at_an_error_unit_divides_by_no_effect_of_one(store: Store) -> None:
+    name = "starts at an error"
+    assert rows(strongest_paths(store, name), "strength approximate path") == [
+        [0.5, False, "embed/error@subject → resid_1/3@subject → target"]
+    ]
+    assert motif_chains(store, name, "error feature target")["approximate"].tolist() == [False]
+    assert edge_flow(store, name)["approximate"].tolist() == [False, False]
+    through = edge_flow(store, "he/subject", limit=10).set_index("edge")["approximate"]
+    assert through["mlp_0/7@subject → resid_1/error@verb"]
+    assert through["resid_1/error@verb → target"]
 
 
 def test_what_feeds_errors_and_what_errors_feed(store: Store) -> None:
