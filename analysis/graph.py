@@ -53,6 +53,7 @@ class CircuitGraph:
             effect is too small to divide by.
         too_small: ids of the nodes whose effect is too small to divide by.
         least_z: effects of fewer standard errors count as too small.
+        unsure: ids of the nodes whose standard error is not known (a derived circuit's): `least_z` holds none of them.
         asked: the queries that gave it, that of the edges first.
 
     """
@@ -64,12 +65,16 @@ class CircuitGraph:
     fraction: Floats
     too_small: tuple[str, ...]
     least_z: float = 0.0
+    unsure: tuple[str, ...] = ()
     asked: tuple[Asked, ...] = ()
 
     @property
     def about(self) -> dict[str, Any]:
-        """What a result on paths says beside its rows: `least_z`, and as `left_out` the nodes that carry none."""
-        return {"least_z": self.least_z, "left_out": list(self.too_small)}
+        """What a result on paths says beside its rows.
+
+        `least_z`; as `left_out` the nodes that carry none; as `unsure` those whose standard error is not known.
+        """
+        return {"least_z": self.least_z, "left_out": list(self.too_small), "unsure": list(self.unsure)}
 
     @property
     def params(self) -> dict[str, Any]:
@@ -106,7 +111,8 @@ def fetch_graph(
         node_threshold: nodes of larger absolute effect only (units of the metric).
         edge_threshold: edges of larger absolute weight only (units of the metric).
         least_z: an effect of fewer standard errors counts as too small to divide by: where effects of several examples
-            cancel, the quotient of a weight by their mean is noise of any size.
+            cancel, the quotient of a weight by their mean is noise of any size. It holds back no node without a
+            standard error, as those of derived circuits are: `unsure` names them.
 
     Raises:
         UnknownCircuitError: there is no such circuit.
@@ -147,11 +153,11 @@ def graph_of(nodes: pd.DataFrame, edges: pd.DataFrame, least_z: float = 0.0) -> 
     effect = nodes["effect"].to_numpy(np.float64)
     units = (nodes["kind"] != "target").to_numpy()
     floor = RELATIVE_FLOOR * float(np.abs(effect[units]).max(initial=0.0))
-    unsure = least_z * nodes["effect_se"].fillna(0.0).to_numpy(np.float64)
-    small = (np.abs(effect) <= floor) | (np.abs(effect) < unsure)
+    error = nodes["effect_se"].to_numpy(np.float64)
+    small = (np.abs(effect) <= floor) | (np.abs(effect) < least_z * np.nan_to_num(error))
     fraction = np.divide(weight, effect[source], out=np.zeros_like(weight), where=~small[source])
-    too_small = tuple(nodes["id"][small & units])
-    return CircuitGraph(nodes, source, target, weight, fraction, too_small, least_z, asked)
+    too_small, unsure = (tuple(nodes["id"][some & units]) for some in (small, np.isnan(error)))
+    return CircuitGraph(nodes, source, target, weight, fraction, too_small, least_z, unsure, asked)
 
 
 def _topological(n: int, source: Ints, target: Ints, circuit: str) -> Ints:

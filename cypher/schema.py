@@ -223,17 +223,22 @@ LABELS: tuple[Label, ...] = (
                 "kind",
                 S,
                 "circuit; random (random nodes with its errors); removal (one unit less); edges, edges-permuted and "
-                "edges-random of its edges",
+                "edges-random of its edges; proximal (the whole model without units of the last layer)",
                 True,
             ),
-            ("removed", S, "the unit that a removal leaves out, as in the key of its node: `resid_3/feature/417/*`"),
+            (
+                "removed",
+                S,
+                "the unit that a removal or proximal leaves out, as in the key of its node: `resid_3/feature/417/*`; "
+                "several of one site `resid_3/*`, of several `*`",
+            ),
             ("node_threshold", F, "nodes of larger absolute effect were kept (units of the metric)", True),
             (
                 "edge_threshold",
                 F,
                 "edges of larger absolute weight were kept (units of the metric)",
             ),
-            ("n_nodes", N, "number of units kept", True),
+            ("n_nodes", N, "number of units kept; of kind proximal, of units removed", True),
             ("n_edges", N, "number of edges kept, where edges were measured"),
             ("n_active", F, "mean number of units active on one example: the universe that n_nodes is counted against"),
             ("level", S, "where its nodes act: keep (at their position), role (at it), or sum (at every position)"),

@@ -218,8 +218,8 @@ def _proximal(store: Store, asked: Sequence[MeasureSettings], features: int) -> 
 
 
 _PROXIMAL = (
-    "removed", "ablation", "effect", "change", "change_low", "change_high", "rank", "rank_without", "fell", "rose",
-    "as_credited",
+    "removed", "n_removed", "ablation", "effect", "change", "change_low", "change_high", "rank", "rank_without",
+    "fell", "rose", "as_credited",
 )  # fmt: skip
 
 

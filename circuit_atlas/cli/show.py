@@ -13,6 +13,7 @@ from circuit_atlas.cli.names import unit_name
 from circuit_atlas.cli.options import CircuitArgument, DatabaseOption, StoreOption, VersionOption, read_store, say_next
 from circuit_atlas.cli.output import cell, print_frame, print_table
 from circuit_atlas.cli.stated import stated
+from circuit_atlas.cli.structure import say_unsure
 from circuit_atlas.cli.undefined import say_undefined
 from circuit_atlas.cypher.schema import GROUPS
 
@@ -139,3 +140,4 @@ def _paths(store: Store, circuit: str, limit: int) -> None:
         f"than {LEAST_Z:g} standard errors from zero"
     )
     print_frame(table, ("strength", "path"))
+    say_unsure(table)

@@ -229,7 +229,9 @@ def _overview(store: Store, asked: Asked) -> None:
             continue
         typer.echo(f"\n{title}")
         _print(question, _table(store, asked, question), asked.limit)
-    _say_total(_table(store, asked, Question.CUTS))
+    cuts = _table(store, asked, Question.CUTS)
+    _say_total(cuts)
+    say_unsure(cuts)
 
 
 def _answer(store: Store, asked: Asked, question: Question, form: Format, output: Path | None) -> None:
@@ -239,6 +241,7 @@ def _answer(store: Store, asked: Asked, question: Question, form: Format, output
         if "count" in table.attrs:
             typer.echo(f"\n{table.attrs['count']} chains fit")
         _say_total(table)
+        say_unsure(table)
     else:
         emit([str(name) for name in table.columns], records(table), form, output)
 
@@ -322,6 +325,13 @@ def _say_total(table: pd.DataFrame) -> None:
     typer.echo(f"\nall paths (units of the metric): positive {positive:.4g}, negative {negative:.4g}")
     if left_out:
         typer.echo(f"none through {left_out} nodes whose effect is less than {least_z:g} standard errors from zero")
+
+
+def say_unsure(table: pd.DataFrame) -> None:
+    """Say how many nodes have no standard error, so that --least-z lets paths pass them whatever they are."""
+    unsure, least_z = len(table.attrs.get("unsure", ())), table.attrs.get("least_z", 0.0)
+    if unsure and least_z:
+        typer.echo(f"paths pass {unsure} nodes however small their effect is, for its standard error is not known")
 
 
 FEW = 5

@@ -8,6 +8,7 @@ import json
 
 import pytest
 
+from circuit_atlas.analysis import combine
 from circuit_atlas.analysis.structure import edge_flow
 from circuit_atlas.cli.structure import Question
 from circuit_atlas.cypher import connect
@@ -53,6 +54,19 @@ def test_without_a_question_the_chief_ones_are_answered(atlas_here: Command, sto
 def test_least_z_names_what_it_leaves_out(atlas_here: Command, store: str) -> None:
     done = atlas_here("structure", "he/subject", "cuts", "--least-z", "11", "--store", store)
     assert "none through 5 nodes whose effect is less than 11 standard errors from zero" in done.out
+
+
+def test_a_circuit_without_standard_errors_is_not_shown_as_if_it_were_sure(atlas_here: Command, store: str) -> None:
+    with connect(store) as opened:
+        rows = combine(opened, "union", "he/subject", "he/object", name="either")
+        opened.write([rows])
+    said = "nodes however small their effect is, for its standard error is not known"
+    for asked in (["structure", "either"], ["structure", "either", "paths"], ["show", "either"]):
+        assert f"paths pass 6 {said}" in atlas_here(*asked, "--store", store).out
+    for asked in (["structure", "either", "paths", "--least-z", "0"], ["structure", "he/subject", "paths"]):
+        assert said not in atlas_here(*asked, "--store", store).out
+    with connect(store) as opened:
+        opened.delete_circuit(rows.circuit_id)
 
 
 def test_a_pattern_finds_chains(atlas_here: Command, store: str) -> None:
