@@ -15,6 +15,7 @@ from torch import Tensor
 from circuit_atlas.errors import ModelError
 from circuit_atlas.ingest.digests import digest_tensors, digest_tokenizer
 from circuit_atlas.ingest.sites import COMPONENTS, Site
+from circuit_atlas.ingest.starts import Around, Start
 
 Replace = Callable[[Tensor], Tensor]
 """What a site's activation [batch, pos, d] becomes."""
@@ -349,36 +350,6 @@ class LanguageModel:
             "weights_digest": digest_tensors(self.bridge.original_model.state_dict().items()),
             "tokenizer_digest": None if self.tokenizer is None else digest_tokenizer(self.tokenizer),
         }
-
-
-@dataclass(frozen=True)
-class Around:
-    """Streams on the clean input about one site, to begin runs from that change it alone.
-
-    Attributes:
-        entry: stream as it enters the site's block; None where it is not known.
-        beside: what the stream after the block holds beside the site's own output; None likewise.
-
-    """
-
-    entry: Float[Tensor, "batch pos d"] | None
-    beside: Float[Tensor, "batch pos d"] | None
-
-    def take(self, rows: Int[Tensor, " row"]) -> Around:
-        """Return them for some examples, in the order given."""
-        return Around(*(None if t is None else t[rows] for t in (self.entry, self.beside)))
-
-    def repeat(self, times: int) -> Around:
-        """Return them for the batch several times over."""
-        return Around(*(None if t is None else t.repeat(times, 1, 1) for t in (self.entry, self.beside)))
-
-
-@dataclass(frozen=True)
-class Start:
-    """Where a run begins: the stream as it enters block `layer` (the number of blocks: as it leaves the last)."""
-
-    layer: int
-    stream: Float[Tensor, "batch pos d"]
 
 
 class _ReachedError(Exception):

@@ -37,4 +37,4 @@ def test_lists_in_small_portions_keep_their_values(store: Store, store_url: str)
     for key, one in written.items():
         for name in LISTS:
             column = "only_circuit" if name == "circuit" else name
-            assert found.loc[key, column] == reopened.loc[key, column] == one[name]
+            assert [list(table[column][key]) for table in (found, reopened)] == [one[name]] * 2
