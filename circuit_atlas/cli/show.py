@@ -15,7 +15,6 @@ from circuit_atlas.cli.output import cell, print_frame, print_table
 from circuit_atlas.cli.stated import stated
 from circuit_atlas.cli.structure import say_unsure
 from circuit_atlas.cli.undefined import say_undefined
-from circuit_atlas.cypher.schema import GROUPS
 
 if TYPE_CHECKING:
     from circuit_atlas.cypher.store import Store
@@ -52,6 +51,8 @@ def show(
     the 95 % bootstrap interval; random_95 is the 95th percentile of n_random circuits of as many random features with
     the same errors.
     """
+    from circuit_atlas.cypher.schema import GROUPS
+
     with read_store(store, database) as place:
         found = ask(place, "circuit", circuit=circuit).rows[0]
         name = found["name"]

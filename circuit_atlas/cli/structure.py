@@ -22,7 +22,6 @@ from circuit_atlas.cli.options import (
 )
 from circuit_atlas.cli.output import Format, choose_format, emit, print_frame, records
 from circuit_atlas.cli.shown import NotedStore, ShowCypherOption, say_cypher
-from circuit_atlas.cypher.schema import GROUPS
 from circuit_atlas.errors import QueryError
 
 if TYPE_CHECKING:
@@ -220,6 +219,8 @@ OVERVIEW = {
 
 
 def _overview(store: Store, asked: Asked) -> None:
+    from circuit_atlas.cypher.schema import GROUPS
+
     row = store.query("circuit", circuit=asked.circuit).iloc[0]
     typer.echo(str(row["name"]))
     for question, title in OVERVIEW.items():
