@@ -8,7 +8,7 @@
 // column role: string or null | its name in the template
 // column layer: integer | layer; the embedding -1
 // column component: string | embed, attn, mlp or resid
-// column kind: string | feature or error
+// column kind: string | feature, group or error
 // column n_nodes: integer | circuit nodes there
 // column effect: float [units of the metric] | signed sum of their effects
 // column absolute_effect: float [units of the metric] | sum of their absolute effects
