@@ -31,7 +31,7 @@ _KEPT = (
     "effect",
     "effect_se",
     "label",
-    "promotes",
+    "unit_id",
     "name",
 )
 
@@ -45,7 +45,7 @@ class CircuitGraph:
 
     Attributes:
         nodes: a row a node, in topological order: id, kind, component, layer, feature_index, position, role, effect
-            and effect_se (units of the metric), label, promotes; where nodes are groups, name.
+            and effect_se (units of the metric), label, unit_id; where nodes are groups of a grouping, name.
         source: upstream place of each edge in `nodes`; edges are sorted by it, then by their target.
         target: downstream place of each edge.
         weight: weight of each edge (units of the metric).
@@ -174,11 +174,11 @@ def _topological(n: int, source: Ints, target: Ints, circuit: str) -> Ints:
 
 
 def readable(node: Any) -> str:
-    """Name a node for people: `resid_3/417@subject`, `attn_0/error@4`, `target`."""
+    """Name a node for people: `resid_3/417@subject`, `resid_3/417+2@subject`, `attn_0/error@4`, `target`."""
     if node.kind == "target":
         return "target"
     site = node.component if node.component == "embed" else f"{node.component}_{node.layer}"
-    unit = "error" if node.kind == "error" else str(node.feature_index)
+    unit = "error" if node.kind == "error" else node.label if node.kind == "group" else str(node.feature_index)
     where = node.role if isinstance(node.role, str) else "" if _missing(node.position) else str(node.position)
     return f"{site}/{unit}@{where}" if where else f"{site}/{unit}"
 

@@ -22,6 +22,7 @@ from circuit_atlas.analysis.sharing.uses import (
     together,
 )
 from circuit_atlas.analysis.thresholds import no_node_left, refuse_threshold
+from circuit_atlas.analysis.units import of_groups
 from circuit_atlas.cypher.resolve import resolve_circuit
 from circuit_atlas.errors import QueryError
 
@@ -103,8 +104,8 @@ def read_pair(store: Store, a: str, b: str, level: str, cut: Cut, *, edges: bool
 
     Raises:
         UnknownCircuitError: there is no such circuit.
-        QueryError: their models or dictionaries differ, the level does not fit their positions, a circuit's selection
-            forbids the thresholds, or these leave none of its nodes.
+        QueryError: one is made of groups, their models or dictionaries differ, the level does not fit their positions,
+            a circuit's selection forbids the thresholds, or these leave none of its nodes.
 
     """
     if level not in LEVELS:
@@ -113,6 +114,9 @@ def read_pair(store: Store, a: str, b: str, level: str, cut: Cut, *, edges: bool
     heads = store.query("comparable")
     asked = asked_for(heads)
     heads.attrs = {}
+    for name in names:
+        if name not in set(heads["circuit"]):
+            raise of_groups(name, "is compared with none")
     one, other = (heads[heads["circuit"] == name].iloc[0] for name in names)
     _require_same(one, other)
     if level != "feature":

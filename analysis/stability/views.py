@@ -13,6 +13,7 @@ from circuit_atlas.analysis.graph import Floats, readable
 from circuit_atlas.analysis.resampling import example_weights
 from circuit_atlas.analysis.result import Asked, asked_for, rows_of
 from circuit_atlas.analysis.thresholds import no_node_left, require_threshold
+from circuit_atlas.analysis.units import require_features
 from circuit_atlas.errors import QueryError
 
 if TYPE_CHECKING:
@@ -123,7 +124,14 @@ def survival(values: Values, resampled: Floats | None, threshold: float) -> Floa
 
 
 def fetch(store: Store, circuit: str, resamples: int, seed: int) -> Fetched:
-    """Fetch one circuit with the values of every example."""
+    """Fetch one circuit with the values of every example.
+
+    Raises:
+        UnknownCircuitError: there is no such circuit.
+        QueryError: it is made of groups.
+
+    """
+    require_features(store, circuit, "has no units whose stability could be told")
     about = store.query("example_items", circuit=circuit)
     nodes = store.query("node_values", circuit=circuit)
     edges = store.query("edge_values", circuit=circuit)

@@ -53,6 +53,10 @@ THREAD_EDGES: list[Edge] = [
 ]
 
 
+LONG: list[Unit] = [("embed", 1, 2, 1.0), ("resid_0", 6, 2, 0.5), ("resid_1", 3, 2, 0.5)]
+LONG_EDGES: list[Edge] = [(0, 1, 0.5), (1, 2, 0.4), (2, -1, 0.5)]
+
+
 def summed(name: str) -> CircuitRows:
     """A circuit that sums over positions."""
     rows = circuit(name, [(site, index, None, effect) for site, index, _, effect in SVA], SVA_EDGES)
@@ -64,6 +68,7 @@ def summed(name: str) -> CircuitRows:
 def stores(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Filled]:
     """The circuits on each engine."""
     rows = [*small_circuits(), circuit("thread", THREAD, THREAD_EDGES), summed("summed")]
+    rows += [circuit("long", LONG, LONG_EDGES)]
     rows += [circuit(name, *random_circuit(name, n)) for name, n in (("r2", 25), ("r4", 60))]
     filled = Filled(request, tmp_path_factory.mktemp("structure"), rows)
     yield filled
@@ -181,11 +186,21 @@ def test_suppressors(store: Store) -> None:
 
 
 def test_threads(store: Store) -> None:
-    assert like(
-        rows(threads(store, "thread"), "n_layers strength kept weakest promoted_alike thread"),
-        [[2, 0.5, 0.5, 0.5, 1.0, "embed/1@subject → resid_1/3@subject"]],
-    )
+    columns = "n_layers strength kept weakest cosine least_cosine thread"
+    two = [2, 0.5, 0.5, 0.5, 0.75, 0.75, "embed/1@subject → resid_1/3@subject"]
+    assert like(rows(threads(store, "thread"), columns), [two])
     assert threads(store, "thread", min_share=0.55).empty
+    assert like(rows(threads(store, "thread", min_cosine=0.75), columns), [two])
+    # Without the edge to resid_1/3, that to resid_1/4 is embed/1's closest; but their directions point apart.
+    assert threads(store, "thread", min_cosine=0.76).empty
+
+
+def test_a_step_between_directions_that_are_not_alike_counts_as_0(store: Store) -> None:
+    columns = "n_layers strength kept weakest cosine least_cosine thread"
+    whole = [3, 0.4, 0.4, 0.5, 0.45, 0.0, "embed/1@subject → resid_0/6@subject → resid_1/3@subject"]
+    assert like(rows(threads(store, "long"), columns), [whole])
+    first = [2, 0.5, 0.5, 0.5, 0.9, 0.9, "embed/1@subject → resid_0/6@subject"]
+    assert like(rows(threads(store, "long", min_cosine=0.3), columns), [first])
 
 
 def test_an_effect_that_cannot_be_told_from_zero_carries_nothing(store: Store) -> None:
@@ -209,6 +224,8 @@ WRONG: list[tuple[Callable[[Store], object], str]] = [
     (lambda store: motif_chains(store, "sva", "embed"), "has 1 steps; give 2 to 12"),
     (lambda store: motif_chains(store, "sva", "embed mlp", k=0), "ask for 1 to 10000 chains"),
     (lambda store: threads(store, "sva", min_share=0.0), "a share above 0 up to 1"),
+    (lambda store: threads(store, "sva", min_cosine=0.2), "from 0.3, below which none are stored, to 1"),
+    (lambda store: group_nodes(store, "sva", directions=1.5), "the share of a profile that they make up, from 0 to 1"),
     (lambda store: feature_families(store, min_circuits=0), "must be at least 1"),
     (lambda store: group_nodes(store, "sva", n_groups=99), "n_groups is 99; the 2 features .* into 2 to 2 groups"),
     (lambda store: communities(store, resolution=0.0), "both above 0"),
