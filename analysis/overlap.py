@@ -108,6 +108,7 @@ def overlap_matrix(
     node_threshold: float = 0.0,
     edge_threshold: float = 0.0,
     size: int | None = None,
+    derived: str = "drop",
 ) -> pd.DataFrame:
     """Compare all circuits of a store pair by pair, on features or on edges between features.
 
@@ -120,6 +121,7 @@ def overlap_matrix(
         node_threshold: features of larger absolute pooled effect (of edges: ends of larger absolute effect).
         edge_threshold: edges of larger absolute pooled weight (units of the metric).
         size: of each circuit the so many strongest features, or edges; all where it has fewer.
+        derived: drop or keep circuits made of others, which share with those by the way they were made.
 
     Returns:
         a square matrix of shares, circuits by name; 0 where a pair shares nothing, 1 on the diagonal, null where two
@@ -131,7 +133,8 @@ def overlap_matrix(
             thresholds, these leave no circuit anything, or no two circuits can be compared at the level.
 
     """
-    return _measured(store, level, of, measure, first_token, _cut(of, node_threshold, edge_threshold, size)).matrix
+    cut = _cut(of, node_threshold, edge_threshold, size)
+    return _measured(store, level, of, measure, first_token, cut, derived).matrix
 
 
 def overlap(
@@ -146,6 +149,7 @@ def overlap(
     null: bool | None = None,
     count: int = DRAWS,
     seed: int = 0,
+    derived: str = "drop",
 ) -> Overlap:
     """Compare all circuits pair by pair, cluster them, and say which pairs share more than chance would make them.
 
@@ -165,6 +169,7 @@ def overlap(
             what was active have none.
         count: draws of the null, where it has no exact tail.
         seed: seed of the draws and of each pair's.
+        derived: as of `overlap_matrix`.
 
     Raises:
         QueryError: as of `overlap_matrix`, or count is less than 1.
@@ -172,7 +177,7 @@ def overlap(
     """
     require_count(count)
     cut = _cut(of, node_threshold, edge_threshold, size)
-    measured = _measured(store, level, of, measure, "drop", cut)
+    measured = _measured(store, level, of, measure, "drop", cut, derived)
     matrix, uses, asked = measured.matrix, measured.uses, measured.asked
     names = [str(name) for name in matrix.columns]
     heads, pairs = measured.heads, measured.pairs
@@ -256,7 +261,7 @@ class _Measured:
     asked: tuple[Asked, ...]
 
 
-def _measured(store: Store, level: str, of: str, measure: str, first_token: str, cut: Cut) -> _Measured:
+def _measured(store: Store, level: str, of: str, measure: str, first_token: str, cut: Cut, derived: str) -> _Measured:
     import pandas as pd
 
     for name, value, known in (
@@ -265,7 +270,7 @@ def _measured(store: Store, level: str, of: str, measure: str, first_token: str,
     ):
         if value not in known:
             raise QueryError(f"{name} is {value!r}; choose one of {', '.join(known)}")
-    heads = store.query("comparable")
+    heads = store.query("comparable", derived=derived)
     names = heads["circuit"].tolist()
     placed, more = read_placed(store, heads, level, together=True)
     every = comparable_pairs(heads)

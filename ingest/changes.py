@@ -17,8 +17,9 @@ from circuit_atlas.errors import AttributionError
 from circuit_atlas.ingest.baselines import Baseline, zero_baselines
 from circuit_atlas.ingest.batches import Batch
 from circuit_atlas.ingest.dictionary import Rows, SparseDictionary
-from circuit_atlas.ingest.language_model import Around, LanguageModel
+from circuit_atlas.ingest.language_model import LanguageModel
 from circuit_atlas.ingest.sites import COMPONENTS, Site
+from circuit_atlas.ingest.starts import Around
 
 _SLICE_NUMBERS = 8_000_000
 """Most numbers in one slice of dense activations, or of gathered decoder rows."""
@@ -64,12 +65,16 @@ def run_ends(
 
     """
     sites = list(dictionaries)
-    clean = _finite(model.activations(batch.clean, sites), "clean")
+    other = batch.patch if fixed is None else None
+    # Both inputs in one run: reading the weights is what a run of few tokens costs.
+    both = model.activations(batch.clean if other is None else torch.cat([batch.clean, other]), sites)
+    count = len(batch.clean)
+    clean = _finite({site: x[:count] for site, x in both.items()}, "clean")
     resid = COMPONENTS.index("resid")
     bare = {s.layer for s in sites if s.layer > 0 and s.rank != resid and Site(s.layer - 1, resid) not in clean}
     entries = model.entries(batch.clean, sorted(bare))
-    if fixed is None and batch.patch is not None:
-        return Ends(clean, _finite(model.activations(batch.patch, sites), "patch"), entries=entries)
+    if other is not None:
+        return Ends(clean, _finite({site: x[count:] for site, x in both.items()}, "patch"), entries=entries)
     fixed = fixed or zero_baselines(dictionaries, sites)
     length = batch.clean.shape[1]
     patch = {site: fixed[site].decoded(dictionaries[site])[:length].to(x).expand_as(x) for site, x in clean.items()}

@@ -109,12 +109,12 @@ class SparseDictionary:
 
     def decoder_rows(self, features: Int[Tensor, " feature"]) -> Float[Tensor, "feature d_in"]:
         """Directions of some features: what acts are the coefficients of."""
-        rows: Tensor = self.sae.W_dec.detach()[features]
+        rows: Tensor = self.sae.W_dec.detach().index_select(0, features)
         return rows if self._rescale is None else rows / self._rescale[features, None]
 
     def encoder_rows(self, features: Int[Tensor, " feature"]) -> Float[Tensor, "feature d_in"]:
         """Gradients of some features with respect to x where they are active (plain architectures)."""
-        rows: Tensor = self.sae.W_enc.detach()[:, features].T
+        rows: Tensor = self.sae.W_enc.detach().index_select(1, features).T
         return rows if self._rescale is None else rows * self._rescale[features, None]
 
     def along(self, gradient: Float[Tensor, "batch pos d_in"], rows: Rows) -> Float[Tensor, " row"]:

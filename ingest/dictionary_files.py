@@ -12,6 +12,7 @@ from typing import Any
 from circuit_atlas.errors import ModelError
 from circuit_atlas.ingest.budget import Budget
 from circuit_atlas.ingest.dictionary import SparseDictionary
+from circuit_atlas.ingest.heap import give_back
 from circuit_atlas.ingest.language_model import LanguageModel
 from circuit_atlas.ingest.model_files import quiet
 from circuit_atlas.ingest.neurons import NEURONS, Identity, neuron_sites
@@ -61,6 +62,7 @@ def load_suite(source: str, model: LanguageModel, *, name: str = "", budget: Bud
             raise ModelError(f"{source} has two dictionaries for the site {dictionary.site.name}")
         _refuse_misfit(dictionary, model)
         dictionaries[dictionary.site] = dictionary
+    give_back()  # what checking them took
     if not dictionaries:
         raise ModelError(f"{source} holds no dictionaries: no subfolder has cfg.json and sae_weights.safetensors")
     return Suite(name or _name(source, folder), dict(sorted(dictionaries.items())))

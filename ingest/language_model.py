@@ -15,6 +15,7 @@ from torch import Tensor
 from circuit_atlas.errors import ModelError
 from circuit_atlas.ingest.digests import digest_tensors, digest_tokenizer
 from circuit_atlas.ingest.sites import COMPONENTS, Site
+from circuit_atlas.ingest.starts import Around, Start
 
 Replace = Callable[[Tensor], Tensor]
 """What a site's activation [batch, pos, d] becomes."""
@@ -96,6 +97,12 @@ class LanguageModel:
         hooks = [(site.hook_name, _hook(function)) for site, function in (replace or {}).items()]
         if last:
             hooks.append(("unembed.hook_in", _last_position))
+        if (
+            (last or tokens_read is not None)
+            and self.can_narrow
+            and not any(s.layer >= self.n_layers - 1 for s in replace or {})
+        ):
+            hooks.append(self._narrowing)
         with self._only(start), self._selected(tokens_read):
             logits: Tensor = self._run(tokens, return_type="logits", fwd_hooks=hooks)
         return logits.float()
@@ -111,16 +118,24 @@ class LanguageModel:
         tokens_read: Int[Tensor, "batch token"] | None = None,
     ) -> Float[Tensor, "batch pos d_vocab"]:
         """Logits (see `run`) with the activation at one site set to x, running only what comes after it."""
-        start = None
+        start, settled = self.begin(site, x, around)
+        replace = None if settled else {site: lambda _: x}
+        return self.run(tokens, replace, start=start, last=last, tokens_read=tokens_read)
+
+    def begin(self, site: Site, x: Float[Tensor, "batch pos d"], around: Around) -> tuple[Start | None, bool]:
+        """Where a run with the activation at one site set to x may begin; None: at the embedding.
+
+        Returns:
+            the start, and whether it holds x already, so that nothing is left to replace.
+
+        """
         if self.can_skip and site.component == "resid":
-            start = Start(site.layer + 1, x)
-        elif self.can_skip and around.beside is not None and site.component in self.adding:
-            start = Start(site.layer + 1, x + around.beside)
-        if start is not None:
-            return self.run(tokens, start=start, last=last, tokens_read=tokens_read)
+            return Start(site.layer + 1, x), True
+        if self.can_skip and around.beside is not None and site.component in self.adding:
+            return Start(site.layer + 1, x + around.beside), True
         if self.can_skip and around.entry is not None and site.layer > 0:
-            start = Start(site.layer, around.entry)
-        return self.run(tokens, {site: lambda _: x}, start=start, last=last, tokens_read=tokens_read)
+            return Start(site.layer, around.entry), False
+        return None, False
 
     def _run(self, tokens: Tensor, **settings: Any) -> Tensor:
         """Run the bridge, and let go of the attention patterns that it keeps, with all that made them."""
@@ -208,6 +223,24 @@ class LanguageModel:
         except (TypeError, ValueError, RuntimeError, AttributeError):
             return False
         return some.shape == (1, 1, 2) and torch.allclose(every[0, 0, wanted[0]], some[0, 0], atol=1e-4, rtol=1e-4)
+
+    @property
+    def _narrowing(self) -> tuple[str, Any]:
+        """The last MLP reads the last position alone; what it adds to the others of the stream, nobody reads."""
+        return f"blocks.{self.n_layers - 1}.mlp.hook_in", _last_position
+
+    @cached_property
+    def can_narrow(self) -> bool:
+        """Whether the last position's logits stay the same when the last MLP reads it alone: tried once."""
+        tokens = torch.tensor([[1, 2, 1]], device=self.device)
+        try:
+            with torch.no_grad():
+                every, narrow = (
+                    self._run(tokens, return_type="logits", fwd_hooks=hooks)[:, -1] for hooks in ([], [self._narrowing])
+                )
+        except (TypeError, ValueError, RuntimeError, AttributeError, KeyError):
+            return False
+        return torch.allclose(every, narrow, atol=1e-4, rtol=1e-4)
 
     @cached_property
     def adding(self) -> frozenset[str]:
@@ -317,36 +350,6 @@ class LanguageModel:
             "weights_digest": digest_tensors(self.bridge.original_model.state_dict().items()),
             "tokenizer_digest": None if self.tokenizer is None else digest_tokenizer(self.tokenizer),
         }
-
-
-@dataclass(frozen=True)
-class Around:
-    """Streams on the clean input about one site, to begin runs from that change it alone.
-
-    Attributes:
-        entry: stream as it enters the site's block; None where it is not known.
-        beside: what the stream after the block holds beside the site's own output; None likewise.
-
-    """
-
-    entry: Float[Tensor, "batch pos d"] | None
-    beside: Float[Tensor, "batch pos d"] | None
-
-    def take(self, rows: Int[Tensor, " row"]) -> Around:
-        """Return them for some examples, in the order given."""
-        return Around(*(None if t is None else t[rows] for t in (self.entry, self.beside)))
-
-    def repeat(self, times: int) -> Around:
-        """Return them for the batch several times over."""
-        return Around(*(None if t is None else t.repeat(times, 1, 1) for t in (self.entry, self.beside)))
-
-
-@dataclass(frozen=True)
-class Start:
-    """Where a run begins: the stream as it enters block `layer` (the number of blocks: as it leaves the last)."""
-
-    layer: int
-    stream: Float[Tensor, "batch pos d"]
 
 
 class _ReachedError(Exception):

@@ -15,7 +15,8 @@ Only units active at either end can have an effect; only these are kept.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -27,7 +28,7 @@ from torch import Tensor
 from circuit_atlas.errors import AttributionError
 from circuit_atlas.ingest.batches import Batch
 from circuit_atlas.ingest.changes import Ends, UnitChanges
-from circuit_atlas.ingest.evaluation import evaluate, evaluate_from
+from circuit_atlas.ingest.evaluation import evaluate, evaluate_from, evaluate_together, groups_to_run
 from circuit_atlas.ingest.language_model import LanguageModel, Replace
 from circuit_atlas.ingest.metrics import Metric
 from circuit_atlas.ingest.sites import Site
@@ -113,38 +114,57 @@ def path_points(rule: Rule, steps: int) -> tuple[list[float], list[float]]:
 
 
 def path_gradients(
-    model: LanguageModel, metric: Metric, batch: Batch, ends: Ends, steps: int, rows: int, rule: Rule = "left"
-) -> dict[Site, Tensor]:
-    """Mean gradients along the path at every site (see `path_gradient`)."""
-    return {site: path_gradient(model, metric, batch, ends, site, steps, rows, rule) for site in ends.clean}
-
-
-def path_gradient(
     model: LanguageModel,
     metric: Metric,
     batch: Batch,
     ends: Ends,
-    site: Site,
     steps: int,
     rows: int,
     rule: Rule = "left",
-) -> Float[Tensor, "batch pos d"]:
-    """Mean gradient over the points of a rule at (1-α)·clean + α·patch of one site, all others computing.
+    at_clean: Mapping[Site, Tensor] | None = None,
+) -> dict[Site, Float[Tensor, "batch pos d"]]:
+    """Mean gradient at every site over the points of a rule at (1-α)·clean + α·patch of that site alone.
 
-    `rows` is the most sequences to run at once.
+    All other sites compute. `rows` is the most sequences to run at once; sites whose runs begin after the same block
+    run together. Where gradients `at_clean` are known, the point α = 0 is read off them: it is the same run for all.
     """
-    clean, around = ends.clean[site], ends.around(site)
-    points, weights = (torch.tensor(v, device=clean.device) for v in path_points(rule, steps))
-    together = max(1, rows // len(batch.clean))
-    total = torch.zeros_like(clean)
-    for some, weight in zip(points.split(together), weights.split(together), strict=True):
-        alpha = some.to(clean).view(-1, 1, 1, 1)
-        leaf = ((1 - alpha) * clean + alpha * ends.patch[site]).flatten(0, 1).requires_grad_()
-        several = batch.repeat(len(some))
+    path = list(zip(*path_points(rule, steps), strict=True))
+    known, together = {}, max(1, rows // len(batch.clean))
+    if at_clean and path[0][0] == 0.0:
+        known = {site: path[0][1] * at_clean[site] for site in ends.clean}
+        path = path[1:]
+    found: dict[Site, Tensor] = {}
+    for sites in groups_to_run(model, metric, [(site, x, ends.around(site)) for site, x in ends.clean.items()]):
+        found |= _path_gradients(model, metric, batch, ends, sites, path, together)
+    return {site: found[site] + known.get(site, 0.0) for site in ends.clean}
+
+
+def _path_gradients(
+    model: LanguageModel,
+    metric: Metric,
+    batch: Batch,
+    ends: Ends,
+    sites: Sequence[Site],
+    path: Sequence[tuple[float, float]],
+    together: int,
+) -> dict[Site, Tensor]:
+    """Do so for sites whose runs begin at one place; of the path, points and weights, so many at once."""
+    total = {site: torch.zeros_like(ends.clean[site]) for site in sites}
+    points = [(site, alpha, weight) for site in sites for alpha, weight in path]
+    for start in range(0, len(points), together):
+        some = points[start : start + together]
+        changes, weights = [], []
+        for site, of_site in itertools.groupby(some, key=lambda point: point[0]):
+            alpha, weight = torch.tensor([point[1:] for point in of_site]).to(ends.clean[site]).T
+            part = alpha.view(-1, 1, 1, 1)
+            leaf = ((1 - part) * ends.clean[site] + part * ends.patch[site]).flatten(0, 1).requires_grad_()
+            changes.append((site, leaf, ends.around(site).repeat(len(alpha))))
+            weights.append(weight)
         with torch.enable_grad():
-            value = evaluate_from(model, metric, several, site, leaf, around.repeat(len(some))).sum()
-            (gradient,) = _gradients(value, [leaf])
-        total += torch.einsum("k,kbsd->bsd", weight.to(clean), gradient.view(len(some), *clean.shape))
+            value = evaluate_together(model, metric, batch.repeat(len(some)), changes).sum()
+            gradients = _gradients(value, [leaf for _, leaf, _ in changes])
+        for (site, _, _), weight, gradient in zip(changes, weights, gradients, strict=True):
+            total[site] += torch.einsum("k,kbsd->bsd", weight, gradient.view(len(weight), *total[site].shape))
     return total
 
 

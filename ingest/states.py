@@ -23,7 +23,7 @@ from circuit_atlas.ingest.node_effects import (
     UnitEffects,
     clean_gradients,
     exact_effects,
-    path_gradient,
+    path_gradients,
     unit_effects,
 )
 from circuit_atlas.ingest.resume import FinishedBatches
@@ -154,8 +154,12 @@ class States(Sequence[BatchState]):
         """Metric of each example on its clean and its patch input."""
         model, metric = self._subject.model, self._subject.metric
         with torch.no_grad():
-            clean = evaluate(model, metric, batch)
-            return clean, None if batch.patch is None else evaluate(model, metric, batch, tokens=batch.patch)
+            if batch.patch is None:
+                return evaluate(model, metric, batch), None
+            clean, patch = evaluate(model, metric, batch.repeat(2), tokens=torch.cat([batch.clean, batch.patch])).chunk(
+                2
+            )
+            return clean, patch
 
     @property
     def _sites(self) -> list[Site]:
@@ -182,7 +186,9 @@ def _attribute(
     at_clean: dict[Site, Tensor] = {}
     if settings.outer_gradient == "clean" or (settings.method == "atp" and not again):
         at_clean = clean_gradients(model, metric, batch, ends)
-    on_path = {} if outer is None else dict(outer)
+    on_path = outer or {}
+    if not again and "ig" in (settings.method, settings.outer_gradient):
+        on_path = path_gradients(model, metric, batch, ends, settings.steps, rows, settings.rule, at_clean)
     changes: dict[Site, UnitChanges] = {}
     through: dict[Site, Tensor] = {}
     effects: dict[Site, UnitEffects] = {}
@@ -191,8 +197,6 @@ def _attribute(
             give_back()
         here = changes[site] = unit_changes(dictionary, ends)
         if not again:
-            if settings.method == "ig" or settings.outer_gradient == "ig":
-                on_path[site] = path_gradient(model, metric, batch, ends, site, settings.steps, rows, settings.rule)
             if settings.method == "exact":
                 effects[site] = exact_effects(model, metric, batch, ends, here, rows)
             else:

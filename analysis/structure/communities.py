@@ -87,6 +87,7 @@ def communities(
     first_token: str = "drop",
     seed: int = 0,
     draws: int = 0,
+    derived: str = "drop",
 ) -> Communities:
     """Find groups of circuits that share features, and circuits that mix the features of several groups.
 
@@ -100,14 +101,15 @@ def communities(
         seed: first of the `RUNS` seeds, and seed of the null.
         draws: stores with features dealt anew (see `shuffled`) whose modularity this one's is compared with; with links
             by likeness alone, for those by excess were tested one by one.
+        derived: drop or keep circuits made of others, which share with those by the way they were made.
 
     Raises:
         QueryError: there are no circuits, or an argument is out of range.
 
     """
     _require(links, resolution, least_share, draws)
-    uses = store.query("feature_uses", node_threshold=node_threshold, first_token=first_token)
-    found = find_links(store, links, node_threshold, first_token)
+    uses = store.query("feature_uses", node_threshold=node_threshold, first_token=first_token, derived=derived)
+    found = find_links(store, links, node_threshold, first_token, derived)
     circuits, tasks = store.query("circuits"), store.query("tasks")
     asked = (*found.asked, *asked_for(uses, circuits, tasks))
     names, weight = found.names, found.weight
@@ -128,13 +130,8 @@ def communities(
     ]
     rows.sort(key=lambda row: row[:2])
     dealt = shuffled_modularities(uses, names, lambda one: best_modularity(one, resolution, seed), draws, seed)
-    about: dict[str, Any] = {
-        "modularity": modularity,
-        "resolution": resolution,
-        "seed": seed,
-        **_against(dealt, modularity),
-    }
-    about |= {"links": found.kind, "n_pairs": found.n_pairs, "n_linked": found.n_linked}
+    about: dict[str, Any] = {"modularity": modularity, "resolution": resolution, "seed": seed}
+    about |= _against(dealt, modularity) | {"links": found.kind, "n_pairs": found.n_pairs, "n_linked": found.n_linked}
     said = tabulate(CIRCUIT_COLUMNS, rows, asked, **about, without_null=found.without_null)
     return Communities(said, mixtures)
 

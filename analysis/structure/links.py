@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -67,7 +67,7 @@ class Links:
         return int(np.count_nonzero(np.triu(self.weight, 1)))
 
 
-def find_links(store: Store, kind: str | None, node_threshold: float, first_token: str) -> Links:
+def find_links(store: Store, kind: str | None, node_threshold: float, first_token: str, derived: str) -> Links:
     """Link the circuits of a store.
 
     Args:
@@ -76,6 +76,7 @@ def find_links(store: Store, kind: str | None, node_threshold: float, first_toke
             second), else likeness.
         node_threshold: features of larger absolute pooled effect in a circuit count there (units of the metric).
         first_token: drop, keep or only what is at the first token of the input.
+        derived: drop or keep circuits made of others.
 
     Raises:
         QueryError: there are no circuits, the threshold leaves them nothing, or there is no such kind of link.
@@ -83,15 +84,14 @@ def find_links(store: Store, kind: str | None, node_threshold: float, first_toke
     """
     if kind not in (None, *LINKS):
         raise QueryError(f"links is {kind!r}; choose one of {', '.join(LINKS)}")
-    heads = store.query("comparable")
+    heads = store.query("comparable", derived=derived)
     names = [str(name) for name in heads["circuit"]]
     if not names:
         raise QueryError("the store has no circuits: find one with circuit-atlas discover")
     pairs = comparable_pairs(heads)
     if kind == LIKENESS or (kind is None and len(pairs) > MOST_TESTED):
-        alike = overlap_matrix(
-            store, measure="weighted_jaccard", node_threshold=node_threshold, first_token=first_token
-        )
+        cut: dict[str, Any] = {"node_threshold": node_threshold, "first_token": first_token, "derived": derived}
+        alike = overlap_matrix(store, measure="weighted_jaccard", **cut)
         return Links(LIKENESS, names, alike.to_numpy(np.float64), len(pairs), [], asked_for(alike))
     uses, asked = read_all(store, heads, "feature", Cut(node_threshold), of="nodes", first_token=first_token)
     choices, without, more = fetch_choices(store, uses, names)

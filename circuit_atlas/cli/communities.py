@@ -10,6 +10,7 @@ import typer
 
 from circuit_atlas.cli.options import DatabaseOption, FormatOption, OutputOption, StoreOption, VersionOption, read_store
 from circuit_atlas.cli.output import Format, choose_format, emit, print_frame, records
+from circuit_atlas.cli.overlap_options import Derived, DerivedOption
 from circuit_atlas.cli.shown import NotedStore, ShowCypherOption, say_cypher
 
 
@@ -71,6 +72,7 @@ def communities(
     seed: SeedOption = 0,
     draws: DrawsOption = 0,
     mixtures: MixturesOption = False,
+    derived: DerivedOption = Derived.DROP,
     form: FormatOption = None,
     output: OutputOption = None,
     show_cypher: ShowCypherOption = False,
@@ -94,9 +96,8 @@ def communities(
     with read_store(store, database) as place:
         noted = NotedStore(place)
         by = None if links is None else links.value
-        found = find(
-            noted, node_threshold, links=by, resolution=resolution, least_share=least_share, seed=seed, draws=draws
-        )
+        how: dict[str, Any] = {"resolution": resolution, "least_share": least_share, "seed": seed, "draws": draws}
+        found = find(noted, node_threshold, links=by, **how, derived=derived.value)
     table = found.mixtures if mixtures else found.circuits
     emit([str(name) for name in table.columns], records(table), chosen, output)
     if chosen is Format.TABLE and output is None:
@@ -127,6 +128,7 @@ def families(
     min_circuits: MinCircuitsOption = 2,
     limit: LimitOption = 10,
     node_threshold: NodeThresholdOption = 0.0,
+    derived: DerivedOption = Derived.DROP,
     form: FormatOption = None,
     output: OutputOption = None,
     show_cypher: ShowCypherOption = False,
@@ -144,7 +146,7 @@ def families(
     chosen = choose_format(form, output)
     with read_store(store, database) as place:
         noted = NotedStore(place)
-        table = feature_families(noted, min_circuits, limit, node_threshold)
+        table = feature_families(noted, min_circuits, limit, node_threshold, derived=derived.value)
     if chosen is Format.TABLE and output is None:
         print_frame(table, [str(name) for name in table.columns if name != "features"])
     else:

@@ -20,8 +20,9 @@ from circuit_atlas.ingest.baselines import Values
 from circuit_atlas.ingest.batches import Batch
 from circuit_atlas.ingest.dictionary import SparseDictionary
 from circuit_atlas.ingest.evaluation import evaluate, evaluate_from
-from circuit_atlas.ingest.language_model import Around, Replace, Start
+from circuit_atlas.ingest.language_model import Replace
 from circuit_atlas.ingest.sites import Site
+from circuit_atlas.ingest.starts import Around, Start
 from circuit_atlas.ingest.subject import Subject
 
 _NUMBERS = 16_000_000

@@ -41,6 +41,7 @@ def here(made: Path, atlas_here: Command) -> Here:
 
 @pytest.mark.slow
 def test_measure_then_curve_then_a_picture(here: Here, tmp_path: Path) -> None:
+    assert here("measure", A, "sva/simpel", "--sizes", "1").code == 2  # told before anything is measured
     assert "run `circuit-atlas measure sva/simple` first" in here("curve", A).err
     done = here("measure", A, "--sizes", "3", "--random-circuits", "2", "--edges", "2", "--errors", "default")
     assert done.code == 0, done.err
@@ -57,6 +58,7 @@ def test_measure_then_curve_then_a_picture(here: Here, tmp_path: Path) -> None:
     edges = here("curve", A, "--edges", "--draw", str(tmp_path / "edges.svg"))
     assert (edges.code, "permuted_95" in edges.out) == (0, True)
     assert b"edges kept" in (tmp_path / "edges.svg").read_bytes()
+    assert "no edges were measured with ablation zero" in here("curve", A, "--edges", "--ablation", "zero").err
     assert here("curve", A, "--sensitivity").code == 0
 
 
@@ -85,10 +87,11 @@ def test_sharing_measures_what_two_circuits_share_on_both_tasks(here: Here) -> N
     combined = here("combine", A, B, "--operation", "union", "--name", "either")
     assert combined.code == 0, combined.err
     assert here("circuits").out.count("either") == 1
-    done = here("sharing", A, B, "--size", "40", "--random-circuits", "1", "--format", "json")
+    done = here("sharing", A, B, "--size", "40", "--random-circuits", "1", "--format", "json", "--show-cypher")
     assert done.code == 0, done.err
+    assert "// circuit-atlas query measurement_items -p 'circuit=sva/simple ∩ sva/within_rc (40)'" in done.err
     rows = json.loads(done.out)
-    circuits = [A, B, f"{A} ∩ {B}", f"{A} ∖ {B}", f"{B} ∖ {A}", f"{A} ∪ {B}"]
+    circuits = [A, B, f"{A} ∩ {B} (40)", f"{A} ∖ {B} (40)", f"{B} ∖ {A} (40)", f"{A} ∪ {B} (40)"]
     assert [(row["circuit"], row["task"]) for row in rows] == [(c, task) for c in circuits for task in (A, B)]
     sizes = {row["circuit"]: row["n_nodes"] for row in rows}
     assert sizes[circuits[2]] + sizes[circuits[3]] == sizes[A]
@@ -96,6 +99,10 @@ def test_sharing_measures_what_two_circuits_share_on_both_tasks(here: Here) -> N
     assert sizes[circuits[2]] + sizes[circuits[3]] + sizes[circuits[4]] == sizes[circuits[5]]
     either = next(row for row in rows if row["circuit"] == circuits[5])
     assert -1 < either["ablated"] < either["kept"]
+    again = here("sharing", A, B, "--size", "20", "--random-circuits", "1", "--format", "json")
+    assert again.code == 0, again.err  # of another size, beside the others
+    listed = [row["name"] for row in json.loads(here("circuits", "--format", "json").out)]
+    assert {f"{A} ∩ {B} (40)", f"{A} ∩ {B} (20)"} < set(listed)
 
 
 @pytest.mark.slow
@@ -113,6 +120,11 @@ def test_sharing_measures_what_two_circuits_share_on_both_tasks(here: Here) -> N
         (("curve", A, "--draw", "curve.doc"), "run `circuit-atlas measure"),
         (("curve", A, B, "--sensitivity"), "--sensitivity is of one circuit"),
         (("curve", A, "--sensitivity", "--edges"), "leave out --edges"),
+        (("curve", A, "--sensitivity", "--task", A), "--task does not choose among the rows of --sensitivity"),
+        (("curve", A, "--edges", "--target", "0.5"), "--target does not choose among the rows of --edges"),
+        (("measure", A, "--edges", "2", "--errors", "remove"), "edges are measured with errors as the circuit says"),
+        (("measure", A, "--last-features", "2", "--threshold", "0.1"), "so --threshold has no meaning there"),
+        (("measure", A, "--last-features", "2", "--ablation", "zero", "--ablation", "mean"), "takes one --ablation"),
         (("combine", A, B, "--operation", "times"), "choose one of intersection"),
         (("combine", A, B, "--node-threshold", "99"), "nothing is left of"),
         (("sharing", A, "nothing/here"), "nothing/here"),
