@@ -46,7 +46,9 @@ COLUMNS = {
     "without_errors": Column("float", "share", "faithfulness of the same nodes with every error unit ablated"),
     "n_random": Column("integer", "", "random circuits measured under the same conditions"),
     "random_median": Column("float", "share", "median of their faithfulness"),
-    "random_95": Column("float", "share", "95th percentile of their faithfulness"),
+    "random_95": Column(
+        "float", "share", "95th percentile of their faithfulness; of 20 or fewer it lies between the two largest"
+    ),
     "above_random": Column("float", "share", "of the random circuits that are less faithful"),
     "random_completeness": Column("float", "share", "median of what is left with a random circuit ablated"),
 }

@@ -182,7 +182,7 @@ def test_sharing_has_one_row_a_circuit_and_task(stores: Mapping[str, Store], eng
     (task,) = set(faithfulness_table(stores[engine], "pooled")["task"])
     (row,) = sharing_table(stores[engine], [("pooled", 0.2)], [task], resamples=50).to_dict("records")
     assert (row["circuit"], row["n_nodes"], row["kept"], row["kept_low"]) == ("pooled", 5, 0.8, pytest.approx(0.8))
-    assert row["kept_random"] == pytest.approx(0.1)
+    assert (row["n_random"], row["kept_random"]) == (1, pytest.approx(0.1))
     assert sharing_table(stores[engine], [("pooled", 0.3)], [task]).empty
 
 
@@ -210,6 +210,7 @@ def test_edges_stand_beside_permuted_and_random_ones(stores: Mapping[str, Store]
     assert table["faithfulness"].tolist() == [0.2, 0.6, 0.8]
     assert table["of_nodes"].tolist() == pytest.approx([0.25, 0.75, 1.0])
     seven = table.iloc[1]
+    assert seven["permuted_95"] == pytest.approx(0.19)  # of three, between the two largest
     assert (seven["permuted"], seven["random"], seven["n_draws"]) == (pytest.approx(0.1), pytest.approx(-0.1), 3)
     assert table["n_draws"].tolist() == [0, 3, 0]
     with pytest.raises(QueryError, match="measure bare --edges 8"):
