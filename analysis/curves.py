@@ -46,7 +46,11 @@ _SUMMARY = {
         "largest of them over the units active on an average example; where below 1, what "
         "follows takes its faithfulness beyond it",
     ),
-    "cpr": Column("float", "share", "integral of faithfulness over the share of units kept; a perfect ranking nears 1"),
+    "cpr": Column(
+        "float",
+        "share",
+        "integral of faithfulness over the share of units kept; above 1 where circuits overshoot the whole model",
+    ),
     "cmd": Column("float", "share", "integral of |1 - faithfulness| over the share of units kept; 0 is best"),
     "log_area": Column("float", "share", "mean faithfulness over the logarithm of the size, one node to all active"),
     "target": Column("float", "share", "faithfulness that the next two columns are about"),
