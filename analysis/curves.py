@@ -19,6 +19,7 @@ from circuit_atlas.analysis.faithfulness import COLUMNS as MEASURED
 from circuit_atlas.analysis.faithfulness import faithfulness_table
 from circuit_atlas.analysis.graph import Floats
 from circuit_atlas.analysis.result import METRIC, Asked, Column, tabulate
+from circuit_atlas.analysis.telling import same_data
 from circuit_atlas.errors import QueryError
 
 if TYPE_CHECKING:
@@ -244,8 +245,8 @@ def _told(row: pd.Series[Any], choice: str, value: str) -> list[Any]:
 def _one_choice(base: pd.Series[Any], row: pd.Series[Any]) -> str | None:
     """The one column of the setting in which two measurements differ; that means go with mean ablation is no second."""
     differing = [name for name in SETTING if row[name] != base[name]]
-    if "data_digest" in differing and ("task" in differing or "split" in differing):
-        differing.remove("data_digest")  # another task, or split, is other data
+    if "data_digest" in differing and ("task" in differing or "split" in differing or same_data(row, base)):
+        differing.remove("data_digest")  # another task, or split, is other data; a seed of resampling is none
     if "ablation" in differing and "means_over" in differing:
         differing.remove("means_over")
     return differing[0] if len(differing) == 1 and differing != ["data_digest"] else None

@@ -34,7 +34,11 @@ COLUMNS = {
     "errors": Column("string", "", "what was done with error units"),
     "start_layer": Column("integer", "", "first layer that was ablated"),
     "split": Column("string", "", "which examples"),
-    "data_digest": Column("string or null", "", "digest of the examples that means are over and of those measured on"),
+    "data_digest": Column(
+        "string or null",
+        "",
+        "digest of the examples that means are over and of those measured on; + and the seed, under resampling",
+    ),
     "n_nodes": Column("integer", "", "units kept"),
     "n_active": Column("float", "", "mean number of units active on one example: what n_nodes is counted against"),
     "faithfulness": Column("float", "share", "of the circuit"),

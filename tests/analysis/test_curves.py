@@ -54,6 +54,9 @@ NODES = [
     point(0.2, 5, 7.0, start_layer=1, ablation="zero", means_over="none"),
     point(0.2, 5, 1.4, split="train", data_digest="e"),
     point(0.2, 5, 8.0, data_digest="f"),
+    point(0.2, 5, 1.7, ablation="resample", means_over="none", data_digest="d+0"),
+    point(0.2, 5, 1.8, ablation="resample", means_over="none", data_digest="d+3"),
+    point(0.2, 5, 9.0, ablation="resample", means_over="none", data_digest="e+0"),
     *(point(0.2, 5, n / 10, kind="random", seed=n) for n in range(5)),
 ]
 EDGES = [
@@ -189,10 +192,12 @@ def test_sharing_has_one_row_a_circuit_and_task(stores: Mapping[str, Store], eng
 @pytest.mark.parametrize("engine", ENGINES)
 def test_sensitivity_changes_one_choice_at_a_time(stores: Mapping[str, Store], engine: str) -> None:
     table = sensitivity(stores[engine], "curved", 0.2)
+    assert table.loc[table["value"] == "resample", "moved"].tolist() == pytest.approx([0.2, 0.3])
     moved = {(row["choice"], row["value"]): row["moved"] for row in table.to_dict("records")}
     assert moved == pytest.approx(
         {
             ("", ""): 0.0,
+            ("ablation", "resample"): 0.3,
             ("ablation", "zero"): -0.6,
             ("errors", "remove"): -0.5,
             ("start_layer", "1"): -0.4,

@@ -163,6 +163,16 @@ def test_what_discovery_measured_is_measured_again_under_the_same_key(place: Pla
         assert row["faithfulness"] == pytest.approx(before[key]["faithfulness"], abs=1e-4)
 
 
+def test_another_seed_of_resampling_is_another_measurement(place: Place) -> None:
+    given: dict[str, Any] = {"thresholds": (place.threshold(),), "errors": ("default",), "ablations": ("resample",)}
+    one, again, other = (place.measure(**given, seed=seed)[0] for seed in (1, 1, 2))
+    (plain,) = place.measure(**given | {"ablations": ("zero",)}, seed=1)
+
+    assert (one["id"] == again["id"], one["id"] == other["id"]) == (True, False)
+    assert [row["data_digest"] for row in (one, other)] == [f"{plain['data_digest']}+{seed}" for seed in (1, 2)]
+    assert one["circuit"] != pytest.approx(other["circuit"], abs=1e-6)
+
+
 def test_random_circuits_stand_beside_each_point_with_its_errors(place: Place) -> None:
     rows = place.measure(sizes=3, random_circuits=4, errors=("default", "nb_remove"))
     for row in (row for row in rows if row["kind"] == "circuit"):
