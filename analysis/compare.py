@@ -32,6 +32,9 @@ _NOT_SETTINGS = {
 }
 _NOT_SETTINGS |= {"accuracy", "right_sign", "data_digest", "model", "suite"}
 
+_ALL = 10**9
+"""More rows than there are of anything."""
+
 BY_KIND = {
     "nodes": Column("string", "", "feature, first_token (features at the first token of the input) or error"),
     "edges": Column(
@@ -145,7 +148,7 @@ def compare(
     level: str = "feature",
     node_threshold: float = 0.0,
     edge_threshold: float = 0.0,
-    limit: int = 1000,
+    limit: int | None = 1000,
     *,
     size: int | None = None,
     edge_size: int | None = None,
@@ -159,7 +162,8 @@ def compare(
         level: feature (positions pooled by signed sum), role, or position (one template only).
         node_threshold: units of larger absolute pooled effect (of edges: ends of larger absolute effect).
         edge_threshold: edges of larger absolute pooled weight (units of the metric).
-        limit: at most so many units, and so many edges, are listed; the counts are of all.
+        limit: at most so many units, and so many edges, are listed, those of either circuit together; None: all. The
+            figures are of all.
         size: of each circuit and kind the so many strongest units; where one has fewer, as many of the other.
         edge_size: likewise of edges.
 
@@ -181,7 +185,7 @@ def compare(
         edges=_by_kind(pair.of("edges"), "edges", pair.asked, about),
         _store=store,
         _uses=pair,
-        _limit=limit,
+        _limit=_ALL if limit is None else limit,
     )
 
 

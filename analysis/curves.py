@@ -185,7 +185,9 @@ def _up_to(end: float, x: Floats, f: Floats) -> tuple[Floats, Floats]:
 
 _SENSITIVITY = {
     "circuit": Column("string", "", "the circuit"),
-    "node_threshold": Column("float", METRIC, "nodes of larger absolute effect were kept"),
+    "node_threshold": MEASURED["node_threshold"],
+    "n_nodes": MEASURED["n_nodes"],
+    "share": Column("float", "share", "n_nodes over the units active on an average example"),
     "choice": Column("string", "", "what was chosen otherwise than in the first row"),
     "value": Column("string", "", "how"),
     "faithfulness": Column("float", "share", "then"),
@@ -193,6 +195,9 @@ _SENSITIVITY = {
     "high": Column("float", "share", "upper bound of its 95 % bootstrap interval"),
     "moved": Column("float", "share", "by how much that differs from the first row"),
 }
+
+QUARTER = 0.25
+"""Share of the active units that is small for a circuit; where no threshold is named, choices are compared near it."""
 
 
 def sensitivity(
@@ -203,30 +208,35 @@ def sensitivity(
     Args:
         store: where the circuit is.
         circuit: its name.
-        node_threshold: of the node set; None: the one measured under most settings (of several, the smallest set).
+        node_threshold: of the node set; None: of those measured under another choice than that of errors (or else of
+            all), the one whose size is nearest, by ratio, to a quarter of the units active on an average example.
         resamples: bootstrap samples of each interval.
         seed: seed of the resampling.
 
     Returns:
-        first the usual setting (mean ablation, errors as the circuit says, earliest start layer, its own task), then a
-        row for each measurement that differs from it in one choice alone.
+        first the usual setting (mean ablation, errors as the circuit says, earliest start layer, its own task and
+        places), then a row for each measurement that differs from it in one choice alone.
 
     Raises:
-        QueryError: nothing was measured under the usual setting at that threshold.
+        UnknownCircuitError: there is no such circuit.
+        QueryError: nothing was measured under the usual setting, or nothing at that threshold.
 
     """
-    curves = faithfulness_curves(store, [circuit], resamples=resamples, seed=seed)
-    if node_threshold is None:
-        counts = curves.groupby(["node_threshold", "data_digest"], dropna=False).size()
-        node_threshold = max(threshold for threshold, _ in counts[counts == counts.max()].index)
-    here = curves[np.isclose(curves["node_threshold"], node_threshold)]
-    usual = here[(here["ablation"] == "mean") & (here["errors"] == "default")]
+    about = store.query("circuit", circuit=circuit).iloc[0]
+    curves = faithfulness_curves(store, [about["name"]], resamples=resamples, seed=seed)
+    usual = curves[(curves["ablation"] == "mean") & (curves["errors"] == "default") & (curves["task"] == about["task"])]
+    usual = usual[usual["level"].isna() | (usual["level"] == about["positions"])]
+    if node_threshold is None and len(usual):
+        node_threshold = _near_a_quarter(curves, usual)
+    here, usual = (_at(some, node_threshold) for some in (curves, usual))
     companions = usual["data_digest"].map(here["data_digest"].value_counts(dropna=False))
     usual = usual.assign(fewer=-companions).sort_values(["fewer", "start_layer", "means_over"], kind="stable")
     if usual.empty:
+        at = "" if node_threshold is None else f" at node threshold {node_threshold:g}"
+        option = "" if node_threshold is None else f" --threshold {node_threshold:g}"
         raise QueryError(
-            f"{circuit!r} was not measured at node threshold {node_threshold:g} by mean ablation with its own errors: "
-            f"run `circuit-atlas measure {circuit} --threshold {node_threshold:g}` first"
+            f"{about['name']!r} was not measured{at} by mean ablation with its own errors on its own task: "
+            f"run `circuit-atlas measure {about['name']}{option}` first"
         )
     base = usual.iloc[0]
     rows = [[*_told(base, "", ""), 0.0]]
@@ -235,11 +245,32 @@ def sensitivity(
         if choice is not None:
             rows.append([*_told(row, choice, str(row[choice])), row["faithfulness"] - base["faithfulness"]])
     asked = [Asked(one["query"], one["params"]) for one in curves.attrs["queries"]]
-    return tabulate(_SENSITIVITY, sorted(rows, key=lambda row: (row[2], row[3])), asked)
+    place = list(_SENSITIVITY).index("choice")
+    return tabulate(_SENSITIVITY, sorted(rows, key=lambda row: (row[place], row[place + 1])), asked)
+
+
+def _at(curves: pd.DataFrame, node_threshold: float | None) -> pd.DataFrame:
+    found: pd.DataFrame = curves[
+        np.isclose(curves["node_threshold"], np.nan if node_threshold is None else node_threshold)
+    ]
+    return found
+
+
+def _near_a_quarter(curves: pd.DataFrame, usual: pd.DataFrame) -> float:
+    """Node threshold of the size nearest a quarter of the active units, where more than the errors was varied."""
+    found = []
+    for _, base in usual.iterrows():
+        there = _at(curves, base["node_threshold"])
+        choices = [_one_choice(base, row) for _, row in there.iterrows()]
+        varied = any(choice not in (None, "errors") for choice in choices)
+        apart = abs(np.log(max(base["share"], np.finfo(float).tiny) / QUARTER))
+        found.append((not varied, round(apart, 12), -len(there), float(base["node_threshold"])))
+    return min(found)[3]
 
 
 def _told(row: pd.Series[Any], choice: str, value: str) -> list[Any]:
-    return [row["circuit"], row["node_threshold"], choice, value, row["faithfulness"], row["low"], row["high"]]
+    size = [row["circuit"], row["node_threshold"], row["n_nodes"], row["share"]]
+    return [*size, choice, value, row["faithfulness"], row["low"], row["high"]]
 
 
 def _one_choice(base: pd.Series[Any], row: pd.Series[Any]) -> str | None:

@@ -1,13 +1,16 @@
 """Whether two circuits share a mechanism, as an experiment: keep only what they share, and take away only that.
 
-The rows are measurements of derived circuits (`analysis.algebra`) on each task, and on tasks that should not care.
+`derive` makes the circuits (`analysis.algebra`). Rows of the table are measurements of them on each task, and on tasks
+that should not care.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from circuit_atlas.analysis.algebra import Operation, combine, name_of
 from circuit_atlas.analysis.faithfulness import COLUMNS as MEASURED
 from circuit_atlas.analysis.faithfulness import faithfulness_table
 from circuit_atlas.analysis.result import METRIC, Asked, Column, tabulate
@@ -15,7 +18,13 @@ from circuit_atlas.analysis.result import METRIC, Asked, Column, tabulate
 if TYPE_CHECKING:
     import pandas as pd
 
+    from circuit_atlas.cypher.rows import CircuitRows
     from circuit_atlas.cypher.store import Store
+
+RECIPES: tuple[tuple[Operation, int, int], ...] = (
+    ("intersection", 0, 1), ("difference", 0, 1), ("difference", 1, 0), ("union", 0, 1),
+)  # fmt: skip
+"""What is made of two circuits, and in which order they are taken."""
 
 COLUMNS = {
     "circuit": Column("string", "", "what was kept, or taken away"),
@@ -47,6 +56,44 @@ _FROM = {
     "ablated_high": "completeness_high",
     "ablated_random": "random_completeness",
 }
+
+
+def derive(
+    store: Store, names: tuple[str, str], thresholds: tuple[float, float], size: int
+) -> tuple[list[CircuitRows], list[str]]:
+    """Make what two circuits share, what each has alone and what either has, of the strongest units of both.
+
+    Args:
+        store: where they are.
+        names: of both.
+        thresholds: that leave each its strongest units (units of the metric).
+        size: how many these are: part of the new circuits' names, so that those of several sizes stand side by side.
+
+    Returns:
+        the new circuits, in the order of `RECIPES`, and keys of those that they are to replace: stored under the same
+        name and made in the same way, when the two were still others.
+
+    """
+    made = []
+    for operation, one, other in RECIPES:
+        pair, at = (names[one], names[other]), (thresholds[one], thresholds[other])
+        name = f"{name_of(operation, pair)} ({size})"
+        made.append(combine(store, operation, *pair, node_threshold=at[0], node_threshold_b=at[1], name=name))
+    table = store.query("circuits")
+    known = dict(zip(table["name"], table["id"], strict=True))
+    old = []
+    for rows, (operation, _, _) in zip(made, RECIPES, strict=True):
+        name = rows.nodes["Circuit"][0]["name"]
+        if known.get(name, rows.circuit_id) != rows.circuit_id and _operation(store, name) == operation:
+            old.append(known[name])
+    return made, old
+
+
+def _operation(store: Store, name: str) -> str | None:
+    """Return how a stored circuit was made of others; None of one that was discovered."""
+    settings = json.loads(store.query("circuit", circuit=name)["settings"].iloc[0])
+    operation: str | None = settings.get("recipe", {}).get("operation")
+    return operation
 
 
 def sharing_table(

@@ -27,6 +27,7 @@ from circuit_atlas.analysis.graph import Floats
 from circuit_atlas.analysis.ranks import false_discovery
 from circuit_atlas.analysis.result import METRIC, Column, asked_for, rows_of, tabulate
 from circuit_atlas.analysis.telling import CHOICES
+from circuit_atlas.analysis.units import require_features
 from circuit_atlas.cypher.defined import least_span
 from circuit_atlas.errors import QueryError
 
@@ -238,6 +239,8 @@ def _measured(
     names = [circuits] if isinstance(circuits, str) else list(circuits)
     if not names:
         raise QueryError("name at least one circuit")
+    for name in names:
+        require_features(store, name, "cannot be run in the model, so that there is nothing to test")
     tables = [store.query("measurement_items", circuit=name) for name in names]
     found: list[_Measured] = []
     for name, table in zip(names, tables, strict=True):

@@ -16,7 +16,7 @@ circuit without it has no null.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -191,6 +191,31 @@ def chances(
     if of != "nodes" and edges is not None:
         rows += _drawn("edges", edges, matching, count, random, counted=True)
     return [row for row in rows if figure in (None, row.figure)]
+
+
+def fetch_choices(
+    store: Store, nodes: Uses, names: Sequence[str]
+) -> tuple[dict[int, Choice], list[str], tuple[Asked, ...]]:
+    """Fetch what every circuit could choose, by its place, beside what it chose.
+
+    Args:
+        store: where the circuits are.
+        nodes: their units.
+        names: their names, in the order of their places.
+
+    Returns:
+        choices by place, names of circuits stored without what was active on their data, and what was asked.
+
+    """
+    found, without, asked = dict[int, Choice](), list[str](), tuple[Asked, ...]()
+    for place, name in enumerate(names):
+        active, more = fetch_candidates(store, name)
+        asked += more
+        if active:
+            found[place] = choice(active, features_of(nodes.pair(place, place), 0))
+        else:
+            without.append(name)
+    return found, without, asked
 
 
 def features_of(nodes: Uses, circuit: int) -> Ints:

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from circuit_atlas.analysis.graph import Floats
-from circuit_atlas.analysis.null import DRAWS, chances, features_of, require_count
+from circuit_atlas.analysis.null import DRAWS, chances, fetch_choices, require_count
 from circuit_atlas.analysis.ranks import false_discovery
 from circuit_atlas.analysis.result import Asked, Column, tabulate
-from circuit_atlas.analysis.sharing.candidates import fetch_candidates
+from circuit_atlas.analysis.sharing.levels import comparable_pairs, hindered, read_placed
 from circuit_atlas.analysis.sharing.many import clustered, read_all
-from circuit_atlas.analysis.sharing.matching import Choice, choice
+from circuit_atlas.analysis.sharing.matching import Choice
 from circuit_atlas.analysis.sharing.matrix import Sums, rank_correlations, sums
 from circuit_atlas.analysis.sharing.pair import Cut
 from circuit_atlas.analysis.sharing.uses import FIRST_TOKEN_CHOICES, LEVELS, Uses
@@ -68,9 +68,10 @@ class Overlap:
 
     Attributes:
         matrix: shares, circuits by name, rows and columns in the same order.
-        pairs: a row a pair of circuits of the same model and dictionaries, those most alike first, columns as in
-            `PAIR_COLUMNS`; `attrs["tested"]` says whether they were compared with the null, and
-            `attrs["without_null"]` names circuits stored without what was active on their data.
+        pairs: a row a pair of circuits of the same model and dictionaries that can be compared at the level, those
+            most alike first, columns as in `PAIR_COLUMNS`; `attrs["tested"]` says whether they were compared with the
+            null, `attrs["without_null"]` names circuits stored without what was active on their data, and
+            `attrs["left_out"]` says of each pair that cannot be compared at the level why.
 
     """
 
@@ -107,6 +108,7 @@ def overlap_matrix(
     node_threshold: float = 0.0,
     edge_threshold: float = 0.0,
     size: int | None = None,
+    derived: str = "drop",
 ) -> pd.DataFrame:
     """Compare all circuits of a store pair by pair, on features or on edges between features.
 
@@ -119,16 +121,20 @@ def overlap_matrix(
         node_threshold: features of larger absolute pooled effect (of edges: ends of larger absolute effect).
         edge_threshold: edges of larger absolute pooled weight (units of the metric).
         size: of each circuit the so many strongest features, or edges; all where it has fewer.
+        derived: drop or keep circuits made of others, which share with those by the way they were made.
 
     Returns:
-        a square matrix of shares, circuits by name; 0 where a pair shares nothing, 1 on the diagonal.
+        a square matrix of shares, circuits by name; 0 where a pair shares nothing, 1 on the diagonal, null where two
+        circuits cannot be compared at the level, as `compare` would refuse them: `attrs["left_out"]` says why, one line
+        a pair.
 
     Raises:
         QueryError: an argument is none of those named, there are no circuits, a circuit's selection forbids the
-            thresholds, or these leave no circuit anything.
+            thresholds, these leave no circuit anything, or no two circuits can be compared at the level.
 
     """
-    return _measured(store, level, of, measure, first_token, _cut(of, node_threshold, edge_threshold, size))[0]
+    cut = _cut(of, node_threshold, edge_threshold, size)
+    return _measured(store, level, of, measure, first_token, cut, derived).matrix
 
 
 def overlap(
@@ -143,6 +149,7 @@ def overlap(
     null: bool | None = None,
     count: int = DRAWS,
     seed: int = 0,
+    derived: str = "drop",
 ) -> Overlap:
     """Compare all circuits pair by pair, cluster them, and say which pairs share more than chance would make them.
 
@@ -162,6 +169,7 @@ def overlap(
             what was active have none.
         count: draws of the null, where it has no exact tail.
         seed: seed of the draws and of each pair's.
+        derived: as of `overlap_matrix`.
 
     Raises:
         QueryError: as of `overlap_matrix`, or count is less than 1.
@@ -169,21 +177,22 @@ def overlap(
     """
     require_count(count)
     cut = _cut(of, node_threshold, edge_threshold, size)
-    matrix, total, uses, asked = _measured(store, level, of, measure, "drop", cut)
+    measured = _measured(store, level, of, measure, "drop", cut, derived)
+    matrix, uses, asked = measured.matrix, measured.uses, measured.asked
     names = [str(name) for name in matrix.columns]
-    heads = store.query("comparable")
-    pairs = _pairs(heads)
+    heads, pairs = measured.heads, measured.pairs
     found, without = dict.fromkeys(pairs, UNTESTED), list[str]()
     tested_all = len(pairs) <= MOST_TESTED if null is None else null
     if tested_all and pairs:
         nodes = uses if of == "nodes" else read_all(store, heads, level, cut, of="nodes", first_token="drop")[0]
-        choices, without, more = _choices(store, nodes, names)
+        choices, without, more = fetch_choices(store, nodes, names)
         tested = _Tested(of, "weighted_jaccard" if "weighted" in measure else "n_shared", count, seed)
         found = tested.pairs(nodes, None if of == "nodes" else uses, choices, pairs)
         asked = (*asked, *more)
-    rows = _pair_rows(matrix, total, found)
-    about = {"compared": {"measure": measure, "of": of, "level": level, **cut.params}, "tested": tested_all}
-    table = tabulate(PAIR_COLUMNS, rows, asked, without_null=without, **about)
+    rows = _pair_rows(matrix, measured.total, found)
+    about = {"measure": measure, "of": of, "level": level, **cut.params}
+    said = {"compared": about, "tested": tested_all, "without_null": without, "left_out": matrix.attrs["left_out"]}
+    table = tabulate(PAIR_COLUMNS, rows, asked, **said)
     return Overlap(matrix, table, clustered(matrix.to_numpy(np.float64)))
 
 
@@ -225,34 +234,34 @@ class _Tested:
         return found
 
 
-def _choices(store: Store, nodes: Uses, names: Sequence[str]) -> tuple[dict[int, Choice], list[str], tuple[Asked, ...]]:
-    """Return what each circuit could choose and chose; names of circuits stored without it; and what was asked."""
-    found, without, asked = dict[int, Choice](), list[str](), tuple[Asked, ...]()
-    for place, name in enumerate(names):
-        active, more = fetch_candidates(store, name)
-        asked += more
-        if active:
-            found[place] = choice(active, features_of(nodes.pair(place, place), 0))
-        else:
-            without.append(name)
-    return found, without, asked
-
-
 def _cut(of: str, node_threshold: float, edge_threshold: float, size: int | None) -> Cut:
     sizes = {"size": size} if of == "nodes" else {"edge_size": size}
     return Cut(node_threshold, edge_threshold, **sizes)
 
 
-def _pairs(heads: pd.DataFrame) -> list[tuple[int, int]]:
-    """Every two circuits of the same model and dictionaries, as places."""
-    groups = heads.groupby(["model", "suite"], sort=False).ngroup().tolist()
-    return [(a, b) for a in range(len(groups)) for b in range(a + 1, len(groups)) if groups[a] == groups[b]]
+@dataclass(frozen=True)
+class _Measured:
+    """The matrix of a measure with what it comes from.
+
+    Attributes:
+        matrix: shares, circuits by name.
+        total: the sums they are made of.
+        uses: what each circuit uses.
+        heads: rows of the query `comparable`.
+        pairs: places of every two circuits that can be compared, in the order of the matrix.
+        asked: the queries.
+
+    """
+
+    matrix: pd.DataFrame
+    total: Sums
+    uses: Uses
+    heads: pd.DataFrame
+    pairs: list[tuple[int, int]]
+    asked: tuple[Asked, ...]
 
 
-def _measured(
-    store: Store, level: str, of: str, measure: str, first_token: str, cut: Cut
-) -> tuple[pd.DataFrame, Sums, Uses, tuple[Asked, ...]]:
-    """Return the matrix of a measure, the sums and uses it comes from, and what was asked."""
+def _measured(store: Store, level: str, of: str, measure: str, first_token: str, cut: Cut, derived: str) -> _Measured:
     import pandas as pd
 
     for name, value, known in (
@@ -261,19 +270,28 @@ def _measured(
     ):
         if value not in known:
             raise QueryError(f"{name} is {value!r}; choose one of {', '.join(known)}")
-    heads = store.query("comparable")
+    heads = store.query("comparable", derived=derived)
     names = heads["circuit"].tolist()
+    placed, more = read_placed(store, heads, level, together=True)
+    every = comparable_pairs(heads)
+    left_out = hindered(placed, every, level)
+    if every and len(left_out) == len(every):
+        raise QueryError(f"no two circuits can be compared at level {level!r}: {left_out[every[0]]}")
     uses, asked = read_all(store, heads, level, cut, of=of, first_token=first_token)
+    asked = (*asked, *more)
     total = sums(uses, len(names), _NEEDS.get(measure, ()))
-    matrix = pd.DataFrame(_cells(measure, total, uses), index=pd.Index(names, name="circuit"), columns=names)
-    table = tabulate({}, [], asked)
+    cells = _cells(measure, total, uses)
+    for a, b in left_out:
+        cells[a, b] = cells[b, a] = np.nan
+    matrix = pd.DataFrame(cells, index=pd.Index(names, name="circuit"), columns=names)
     params = {"level": level, "of": of, "measure": measure, "first_token": first_token, **cut.params}
-    matrix.attrs = table.attrs | {
+    matrix.attrs = tabulate({}, [], asked).attrs | {
         "compared": params,
+        "left_out": list(left_out.values()),
         "units": dict.fromkeys(names, "share"),
         "descriptions": dict.fromkeys(names, MEASURES[measure].replace("units", of)),
     }
-    return matrix, total, uses, asked
+    return _Measured(matrix, total, uses, heads, [pair for pair in every if pair not in left_out], asked)
 
 
 def _cells(measure: str, total: Sums, uses: Uses) -> Floats:

@@ -9,6 +9,7 @@ features active on more than `OFTEN` of the examples ten times as readily as oth
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from circuit_atlas.analysis.sharing.candidates import Active
 from circuit_atlas.analysis.sharing.codes import Codes, encode_features, site_number
+from circuit_atlas.analysis.sharing.matching import Choice, choice
 from circuit_atlas.analysis.sharing.uses import FEATURE, Uses
 
 Floats = NDArray[np.float64]
@@ -67,6 +69,34 @@ def plant(random: np.random.Generator, *, same_data: bool, mechanism: bool, jump
             used[circuit].append(encode_features(*site, np.sort(chosen)))
     codes = [np.concatenate(some) for some in used]
     return Planted(active, _nodes(random, codes), _edges(random, codes))
+
+
+def plant_circuits(
+    random: np.random.Generator, prompts: Sequence[int], mechanisms: Sequence[int | None]
+) -> dict[int, Choice]:
+    """Make many circuits: what each could choose and chose, by its place.
+
+    Args:
+        random: where chance comes from.
+        prompts: number of the prompts that each was found on; on others other features are active.
+        mechanisms: number of the mechanism that each has `KEPT` of, with noise; None: nothing in common with another.
+
+    """
+    active: list[dict[tuple[str, int], Active]] = [{} for _ in prompts]
+    used: list[list[Ints]] = [[] for _ in prompts]
+    for site in SITES:
+        on = {one: _activity(random, random.standard_normal(FEATURES)) for one in sorted(set(prompts))}
+        first = {one: on[prompts[mechanisms.index(one)]] for one in sorted({m for m in mechanisms if m is not None})}
+        shared = {one: _choose(random, _odds(random, data, jump=False), MECHANISM) for one, data in first.items()}
+        for circuit, (data, mechanism) in enumerate(zip(prompts, mechanisms, strict=True)):
+            active[circuit][site] = on[data]
+            own = shared[mechanism] if mechanism is not None else np.zeros(0, np.int64)
+            own = own[random.random(len(own)) < KEPT]
+            odds = _odds(random, on[data], jump=False)
+            odds[own] = 0.0
+            chosen = np.concatenate([own, _choose(random, odds, CHOSEN - len(own))])
+            used[circuit].append(encode_features(*site, np.sort(chosen)))
+    return {place: choice(some, np.concatenate(used[place])) for place, some in enumerate(active)}
 
 
 def _activity(random: np.random.Generator, latent: Floats) -> Active:

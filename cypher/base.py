@@ -154,6 +154,26 @@ class GraphStore(ABC):
         for batch in batches:
             self._write(partial(transaction.write, circuits=prepare(batch)))
 
+    def replace(self, old: Sequence[str], circuits: Sequence[CircuitRows]) -> None:
+        """Remove circuits by key and write others, all in one transaction; durable on return.
+
+        Raises:
+            UnknownCircuitError: there is no such circuit.
+            StoreError: another circuit was derived from one to be removed, or as of `write`.
+
+        """
+        from circuit_atlas.cypher import transaction
+        from circuit_atlas.cypher.prepare import prepare
+
+        prepared = prepare(list(circuits))
+
+        def work(tx: Transaction) -> None:
+            for key in old:
+                transaction.delete(tx, key)
+            transaction.write(tx, prepared)
+
+        self._write(work)
+
     def write_shared(self, nodes: Mapping[str, Sequence[Row]], relationships: Mapping[Pair, Sequence[Row]]) -> None:
         """Merge shared nodes and the relationships between them, without any circuit, in one transaction.
 

@@ -1,4 +1,8 @@
-"""Find the circuit a person means: by name, key, unique start of its name, or its task."""
+"""Find the circuit a person means: by name, key, unique start of its name, or its task.
+
+Circuits made of others start with the name and have the task of the one they were made from first; so they are meant
+only where no other is.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +15,16 @@ if TYPE_CHECKING:
     from circuit_atlas.cypher.store import Store
 
 _EXACT = "MATCH (c:Circuit) WHERE c.name = $name RETURN c.name AS name ORDER BY name LIMIT 1"
-_ALL = "MATCH (c:Circuit) RETURN c.name AS name, c.id AS id, c.task_id AS task ORDER BY name"
+_ALL = (
+    "MATCH (c:Circuit) RETURN c.name AS name, c.id AS id, c.task_id AS task, "
+    "EXISTS { MATCH (c)-[:DERIVED_FROM]->(:Circuit) } AS derived ORDER BY name"
+)
 
 
 def resolve_circuit(store: Store, name: str) -> str:
     """Return the name of the circuit that `name` means: its name or key, else its task or the start of its name.
+
+    A discovered circuit is meant before one made of others.
 
     Raises:
         UnknownCircuitError: none is meant, or several; the message suggests the nearest or lists them.
@@ -24,11 +33,12 @@ def resolve_circuit(store: Store, name: str) -> str:
     if store.rows(_EXACT, {"name": name}):
         return name
     known = store.rows(_ALL)
-    for wanted in (
-        [c["name"] for c in known if c["id"] == name],
-        [c["name"] for c in known if c["task"] == name],
-        [c["name"] for c in known if name and c["name"].startswith(name)],
-    ):
+    ways = [[c["name"] for c in known if c["id"] == name]]
+    for derived in (False, True):
+        some = [c for c in known if c["derived"] is derived]
+        ways.append([c["name"] for c in some if c["task"] == name])
+        ways.append([c["name"] for c in some if name and c["name"].startswith(name)])
+    for wanted in ways:
         if len(wanted) == 1:
             return str(wanted[0])
         if wanted:

@@ -48,6 +48,10 @@ class Store(Protocol):
         """Write each circuit whole in one transaction (or all in one), replacing old ones; durable on return."""
         ...
 
+    def replace(self, old: Sequence[str], circuits: Sequence[CircuitRows]) -> None:
+        """Remove circuits by key and write others, all in one transaction; durable on return."""
+        ...
+
     def set_properties(
         self,
         nodes: Mapping[str, Sequence[Row]],

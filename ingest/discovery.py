@@ -25,6 +25,7 @@ from circuit_atlas.ingest.batches import Batch, TokenExample
 from circuit_atlas.ingest.circuit_row import Facts, circuit_row, first_places, position_roles, right_sign, target_effect
 from circuit_atlas.ingest.cotangents import Units
 from circuit_atlas.ingest.data import Data
+from circuit_atlas.ingest.directions import gather_directions, similar_features
 from circuit_atlas.ingest.edge_attribution import PairWeights, attribute_edges, example_weights
 from circuit_atlas.ingest.evidence import gather_evidence
 from circuit_atlas.ingest.exact_nodes import exact_nodes
@@ -210,6 +211,7 @@ def _find(
     )
     for line in warnings(facts.checks, facts.accuracy, facts.right_sign, identity.task):
         reporter.note(line)
+    directions = gather_directions(dictionaries, nodes)
     pooled = mean_units_active(effects, widths, dataclasses.replace(shape, places=None), keep=True)
     return Findings(
         circuit=circuit_row(settings, identity, suite, data, metric, attribution, facts),
@@ -230,7 +232,8 @@ def _find(
         roles=position_roles(data.train, subject.model.tokenizer),
         by_role=settings.positions == "role",
         first_places=first_places(data.train),
-        evidence=gather_evidence(subject.model, dictionaries, effects, nodes, data.train),
+        evidence=gather_evidence(subject.model, directions, effects, data.train),
+        similar=similar_features(directions, sorted(dictionaries)),
         candidates={s: active_features(rows, widths[s], shape, keep=False) for s, rows in effects.items()},
         mean_active={site: pooled[site] - _errors_an_example(data.train) for site in pooled},
         measurements=_measured(settings, work, train, found, reporter),

@@ -10,6 +10,7 @@ import numpy as np
 from circuit_atlas.analysis.graph import Floats, Ints
 from circuit_atlas.analysis.result import Asked, asked_for
 from circuit_atlas.analysis.sharing.codes import Codes
+from circuit_atlas.analysis.sharing.levels import hindrance, read_placed
 from circuit_atlas.analysis.sharing.uses import (
     KINDS,
     LEVELS,
@@ -21,7 +22,8 @@ from circuit_atlas.analysis.sharing.uses import (
     read_nodes,
     together,
 )
-from circuit_atlas.analysis.thresholds import refuse_threshold
+from circuit_atlas.analysis.thresholds import no_node_left, refuse_threshold
+from circuit_atlas.analysis.units import of_groups
 from circuit_atlas.cypher.resolve import resolve_circuit
 from circuit_atlas.errors import QueryError
 
@@ -103,20 +105,25 @@ def read_pair(store: Store, a: str, b: str, level: str, cut: Cut, *, edges: bool
 
     Raises:
         UnknownCircuitError: there is no such circuit.
-        QueryError: their models or dictionaries differ, the level does not fit their positions, a circuit's selection
-            forbids the thresholds, or these leave none of its nodes.
+        QueryError: one is made of groups, their models or dictionaries differ, the level does not fit their positions,
+            a circuit's selection forbids the thresholds, or these leave none of its nodes.
 
     """
     if level not in LEVELS:
         raise QueryError(f"level is {level!r}; it must be one of {', '.join(LEVELS)}")
     names = resolve_circuit(store, a), resolve_circuit(store, b)
-    heads = store.query("comparable")
+    heads = store.query("comparable", derived="keep")
     asked = asked_for(heads)
     heads.attrs = {}
-    one, other = (heads[heads["circuit"] == name].iloc[0] for name in names)
+    for name in names:
+        if name not in set(heads["circuit"]):
+            raise of_groups(name, "is compared with none")
+    both = heads.set_index("circuit").loc[list(names)].reset_index()
+    one, other = both.iloc[0], both.iloc[1]
     _require_same(one, other)
-    if level != "feature":
-        _require_positions(store, one, other, level)
+    placed, more = read_placed(store, both, level, together=False)
+    if reason := hindrance(placed[0], placed[1], level):
+        raise QueryError(reason)
     for row in (one, other):
         refuse_threshold(str(row["circuit"]), row, node_threshold=cut.node_threshold, edge_threshold=cut.edge_threshold)
     codes = Codes(level)
@@ -127,7 +134,7 @@ def read_pair(store: Store, a: str, b: str, level: str, cut: Cut, *, edges: bool
     uses = node_uses(nodes, codes, cut.node_threshold)
     for place, name in enumerate(names):
         _require_some(nodes, uses, place, name, cut.node_threshold)
-    asked = (*asked, *nodes.asked, *(each for _, some in linked for each in some))
+    asked = (*asked, *more, *nodes.asked, *(each for _, some in linked for each in some))
     shared = edge_uses(nodes, links, codes, cut.node_threshold, cut.edge_threshold) if edges else None
     return PairUses(names, uses, shared, asked).at(cut)
 
@@ -150,35 +157,7 @@ def _require_same(one: pd.Series[Any], other: pd.Series[Any]) -> None:
             )
 
 
-def _require_positions(store: Store, one: pd.Series[Any], other: pd.Series[Any], level: str) -> None:
-    """Refuse roles and positions where there are none, and positions of two templates."""
-    for row in (one, other):
-        if row["positions"] == "sum":
-            raise QueryError(
-                f"circuit {row['circuit']!r} sums over positions, so level {level!r} has none: use 'feature'"
-            )
-        if row["positions"] == "role" and level == "position":
-            raise QueryError(f"circuit {row['circuit']!r} has nodes for roles, not for positions: use level 'role'")
-    if level != "position":
-        return
-    roles = [_roles(store, row["circuit"]) for row in (one, other)]
-    for position in sorted(roles[0].keys() & roles[1].keys()):
-        if roles[0][position] != roles[1][position]:
-            raise QueryError(
-                f"{one['circuit']!r} and {other['circuit']!r} have different templates: position {position} is "
-                f"{roles[0][position]!r} and {roles[1][position]!r}; use level 'role' or 'feature'"
-            )
-
-
-def _roles(store: Store, circuit: str) -> dict[int, str]:
-    table = store.query("effect_by_position", circuit=circuit)
-    return {int(p): role for p, role in zip(table["position"], table["role"], strict=True) if isinstance(role, str)}
-
-
 def _require_some(nodes: Reading, uses: Uses, place: int, name: str, threshold: float) -> None:
     if not (uses.circuit == place).any():
         strongest = np.abs(nodes.effect[nodes.circuit == place]).max(initial=0.0)
-        raise QueryError(
-            f"node_threshold {threshold:g} leaves no node of circuit {name!r}, whose strongest has an effect of "
-            f"{strongest:.3g}: give a lower one"
-        )
+        raise no_node_left(name, threshold, strongest)

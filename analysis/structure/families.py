@@ -33,6 +33,7 @@ def feature_families(
     limit: int = 20,
     node_threshold: float = 0.0,
     first_token: str = "drop",
+    derived: str = "drop",
 ) -> pd.DataFrame:
     """Group the features of a store by the circuits that use them and by their sign in each.
 
@@ -42,6 +43,7 @@ def feature_families(
         limit: at most so many rows.
         node_threshold: a feature counts in a circuit where its absolute pooled effect is larger (units of the metric).
         first_token: drop, keep or only what is at the first token of the input.
+        derived: drop or keep circuits made of others, which share with those by the way they were made.
 
     Returns:
         a row a family, columns as in `COLUMNS`: those of the most circuits first, then the largest.
@@ -52,7 +54,9 @@ def feature_families(
     """
     if min_circuits < 1 or limit < 1:
         raise QueryError(f"min_circuits is {min_circuits} and limit {limit}; both must be at least 1")
-    uses = store.query("feature_uses", node_threshold=node_threshold, first_token=first_token)
+    uses = store.query("feature_uses", node_threshold=node_threshold, first_token=first_token, derived=derived)
+    if node_threshold > 0.0 and not len(uses):
+        raise QueryError(f"node_threshold {node_threshold:g} leaves no feature of any circuit: give a lower one")
     effects: dict[str, dict[str, float]] = defaultdict(dict)
     places: dict[str, tuple[tuple[int, int], int, str]] = {}
     for use in rows_of(uses):

@@ -1,5 +1,7 @@
 """How large a modularity hubs alone would make: communities of circuits whose features are dealt anew.
 
+A null of links by likeness; it does not know which features were active on which data. Links by excess (`links`) do.
+
 Features that many circuits use make all circuits somewhat alike, and some more than others by chance. The null keeps
 that: at each site every circuit keeps its number of features and every feature its number of circuits, and a
 circuit's absolute effects at a site are dealt anew to the features it got. Features are dealt by trades between two

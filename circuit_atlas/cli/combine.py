@@ -18,6 +18,7 @@ from circuit_atlas.cli.options import (
 )
 from circuit_atlas.cli.output import Format, choose_format, emit, records
 from circuit_atlas.cli.quiet import silence_libraries
+from circuit_atlas.cli.shown import NotedStore, ShowCypherOption, say_cypher
 
 if TYPE_CHECKING:
     from circuit_atlas.cypher.base import GraphStore
@@ -54,6 +55,7 @@ def combine(
     node_threshold: ThresholdOption = 0.0,
     first_token: FirstTokenOption = "keep",
     name: NameOption = "",
+    show_cypher: ShowCypherOption = False,
     store: StoreOption = None,
     database: DatabaseOption = None,
     version: VersionOption = False,
@@ -73,11 +75,14 @@ def combine(
 
     chosen: Any = {"operation": operation, "level": level, "first_token": first_token}
     with change_store(store, database) as place:
-        rows = make(place, a=a, b=b, node_threshold=node_threshold, name=name, **chosen)
+        noted = NotedStore(place)
+        rows = make(noted, a=a, b=b, node_threshold=node_threshold, name=name, **chosen)
         place.write([rows])
         circuit = rows.nodes["Circuit"][0]
         typer.echo(f"wrote {circuit['name']} to {place.url}: {circuit['n_nodes']} nodes, {circuit['n_edges']} edges")
         say_next([["show", circuit["name"]], ["measure", circuit["name"], "--on", b]], place, store)
+    if show_cypher:
+        say_cypher(noted)
 
 
 def sharing(
@@ -88,6 +93,7 @@ def sharing(
     random_circuits: RandomOption = 5,
     form: FormatOption = None,
     output: OutputOption = None,
+    show_cypher: ShowCypherOption = False,
     store: StoreOption = None,
     database: DatabaseOption = None,
     version: VersionOption = False,
@@ -98,7 +104,8 @@ def sharing(
     (positions pooled), and measures these and the two themselves on both tasks and on unrelated ones, each unit at
     every position. kept is the faithfulness of the model with nothing else left; ablated what is left with it alone
     taken away; both beside random circuits as large with the same errors. Sharing predicts: A∩B kept serves both
-    tasks, ablated neither, and unrelated tasks do not care.
+    tasks, ablated neither, and unrelated tasks do not care. The circuits made carry the size in their names; asked
+    again, they replace those of the same size, with what was measured of them.
     """
     chosen = choose_format(form, output)
     silence_libraries()
@@ -107,8 +114,9 @@ def sharing(
     from circuit_atlas.ingest import MeasureSettings
 
     with change_store(store, database) as place:
-        measured = _derive(place, a, b, size)
-        on = [str(place.query("circuit", circuit=name)["name"].iloc[0]) for name in (a, b, *(unrelated or ()))]
+        noted = NotedStore(place)
+        measured = _derive(noted, a, b, size)
+        on = [str(noted.query("circuit", circuit=name)["name"].iloc[0]) for name in (a, b, *(unrelated or ()))]
         asked: list[MeasureSettings] = [
             MeasureSettings(
                 circuit=name, on=task, thresholds=(threshold,), errors=("default", "remove"), level="sum",
@@ -118,28 +126,22 @@ def sharing(
             for task in on
         ]  # fmt: skip
         measure_all(place, asked)
-        tasks = [str(place.query("circuit", circuit=name)["task"].iloc[0]) for name in on]
-        table = sharing_table(place, measured, tasks)
+        tasks = [str(noted.query("circuit", circuit=name)["task"].iloc[0]) for name in on]
+        table = sharing_table(noted, measured, tasks)
         names = [str(name) for name in table.columns]
         emit(told_apart(table, names) if chosen is Format.TABLE else names, records(table), chosen, output)
+    if show_cypher:
+        say_cypher(noted)
 
 
 def _derive(store: GraphStore, a: str, b: str, size: int) -> list[tuple[str, float]]:
     """Write the derived circuits; names of all that is to be measured, with thresholds that leave what is meant."""
-    from circuit_atlas.analysis.algebra import combine as make
     from circuit_atlas.analysis.algebra import threshold_of_size
+    from circuit_atlas.analysis.experiment import derive
 
-    names = [str(store.query("circuit", circuit=name)["name"].iloc[0]) for name in (a, b)]
-    thresholds = [threshold_of_size(store, name, size) for name in names]
-    found = list(zip(names, thresholds, strict=True))
-    recipes: list[tuple[Any, int, int]] = [
-        ("intersection", 0, 1), ("difference", 0, 1), ("difference", 1, 0), ("union", 0, 1),
-    ]  # fmt: skip
-    for operation, one, other in recipes:
-        rows = make(
-            store, operation, names[one], names[other],
-            node_threshold=thresholds[one], node_threshold_b=thresholds[other],
-        )  # fmt: skip
-        store.write([rows])
-        found.append((rows.nodes["Circuit"][0]["name"], 0.0))
-    return found
+    one, other = (str(store.query("circuit", circuit=name)["name"].iloc[0]) for name in (a, b))
+    thresholds = threshold_of_size(store, one, size), threshold_of_size(store, other, size)
+    made, old = derive(store, (one, other), thresholds, size)
+    store.replace(old, made)
+    names = [one, other, *(str(rows.nodes["Circuit"][0]["name"]) for rows in made)]
+    return list(zip(names, (*thresholds, *(0.0 for _ in made)), strict=True))

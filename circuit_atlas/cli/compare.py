@@ -46,6 +46,7 @@ COUNTS = ("kind", "n_a", "n_b", "n_shared", "jaccard", "containment_a", "contain
 WEIGHTS = ("weighted_jaccard", "weighted_containment_a", "weighted_containment_b", "same_sign", "rank_correlation")
 SITES = ("layer", "component", *COUNTS[1:5], "weighted_jaccard", "same_sign", "rank_correlation")
 CURVE = ("size", "n_shared", "expected", "z", "p_value", "jaccard", "weighted_jaccard", "same_sign", "rank_correlation")
+FIGURES = tuple(name for name in CURVE if name not in ("expected", "z", "p_value"))
 PARTS = ("shared by both", "only in a", "only in b")
 
 
@@ -88,17 +89,15 @@ def compare(
         noted = NotedStore(place)
         cut: dict[str, Any] = {"node_threshold": node_threshold, "edge_threshold": edge_threshold}
         sizes: dict[str, Any] = {"size": size, "edge_size": edge_size}
-        found = analysis.compare(noted, a, b, level.value, **cut, **sizes)
+        found = analysis.compare(noted, a, b, level.value, **cut, **sizes, limit=None)
         typer.echo(f"a: {found.a}\nb: {found.b}")
         if len(found.settings):
             typer.echo("\nsettings that differ")
             print_frame(found.settings)
         _figures(found, by_site=by_site)
-        if null:
-            _chance(noted, found, {**cut, **sizes, "count": draws, "seed": seed})
+        with_null = null and _chance(noted, found, {**cut, **sizes, "count": draws, "seed": seed})
         if curve:
-            typer.echo("\nfeatures at each size")
-            print_frame(analysis.overlap_curve(noted, a, b, level.value, **cut, null=null, seed=seed), CURVE)
+            _curve(noted, found, {**cut, "null": with_null, "count": draws, "seed": seed})
         _units(found, limit)
         _edges(found, limit)
     if show_cypher:
@@ -117,8 +116,8 @@ def _figures(found: Comparison, *, by_site: bool) -> None:
             print_frame(sites, SITES)
 
 
-def _chance(store: NotedStore, found: Comparison, options: dict[str, Any]) -> None:
-    """Print what chance alone would make of the overlap; a circuit stored without what was active has no null."""
+def _chance(store: NotedStore, found: Comparison, options: dict[str, Any]) -> bool:
+    """Print what chance alone would make of the overlap, or why there is no null; say whether there is one."""
     from circuit_atlas.analysis import sharing_null
 
     typer.echo("\nagainst chance (features active on both circuits' data, matched on activity)")
@@ -126,11 +125,25 @@ def _chance(store: NotedStore, found: Comparison, options: dict[str, Any]) -> No
         table = sharing_null(store, found.a, found.b, found.level, **options)
     except QueryError as error:
         typer.echo(f"  {error}")
-        return
+        return False
     print_frame(table)
     for name, outside in zip((found.a, found.b), table.attrs["outside"], strict=True):
         if outside:
             typer.echo(f"  {outside} features of {name} are not among those stored as active: left out")
+    return True
+
+
+def _curve(store: NotedStore, found: Comparison, options: dict[str, Any]) -> None:
+    """Print what both share at each size; circuits without features above the thresholds have no sizes."""
+    from circuit_atlas.analysis import overlap_curve
+
+    typer.echo("\nfeatures at each size")
+    try:
+        table = overlap_curve(store, found.a, found.b, found.level, **options)
+    except QueryError as error:
+        typer.echo(f"  {error}")
+        return
+    print_frame(table, CURVE if options["null"] else FIGURES)
 
 
 def _units(found: Comparison, limit: int) -> None:

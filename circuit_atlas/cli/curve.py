@@ -15,6 +15,7 @@ from circuit_atlas.cli.options import (
     StoreOption,
     VersionOption,
     change_store,
+    picture,
     read_store,
 )
 from circuit_atlas.cli.output import Format, choose_format, emit, print_frame, print_settings, records
@@ -27,7 +28,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 DrawOption = Annotated[
-    Path | None, typer.Option("--draw", metavar="FILE", help="Draw the curves; PNG, SVG or PDF by the file's name.")
+    Path | None,
+    typer.Option(
+        "--draw", metavar="FILE", callback=picture, help="Draw the curves; PNG, SVG or PDF by the file's name."
+    ),
 ]
 MeasureOption = Annotated[
     bool, typer.Option("--measure", help="First measure the circuits, as `circuit-atlas measure` does without options.")
@@ -45,7 +49,12 @@ AblationOption = Annotated[
 ]
 OnTaskOption = Annotated[str, typer.Option("--task", metavar="TASK", help="Only what was measured on this task.")]
 SensitivityOption = Annotated[
-    bool, typer.Option("--sensitivity", help="Instead: how much each choice, changed alone, moves faithfulness.")
+    bool,
+    typer.Option(
+        "--sensitivity",
+        help="Instead: how much each choice, changed alone, moves faithfulness, of the node set nearest a quarter of "
+        "the active units among those measured under several choices.",
+    ),
 ]
 EdgesOption = Annotated[
     bool, typer.Option("--edges", help="Instead: faithfulness of the strongest edges, where `measure --edges` ran.")

@@ -15,6 +15,7 @@ from circuit_atlas.cli.options import (
     OutputOption,
     StoreOption,
     VersionOption,
+    picture,
     read_store,
 )
 from circuit_atlas.cli.output import Format, choose_format, emit, print_frame, records
@@ -62,7 +63,17 @@ ResamplesOption = Annotated[int, typer.Option("--resamples", min=1, help="Bootst
 SeedOption = Annotated[int, typer.Option("--seed", help="Seed of the resampling.")]
 DrawOption = Annotated[
     Path | None,
-    typer.Option("--draw", metavar="FILE", help="Draw exact against approximate values too: PNG, SVG or PDF."),
+    typer.Option(
+        "--draw", metavar="FILE", callback=picture, help="Draw exact against approximate values too: PNG, SVG or PDF."
+    ),
+]
+JointOption = Annotated[
+    bool,
+    typer.Option(
+        "--joint",
+        help="Instead: what ablating all of a circuit's units together did, where `measure` ran, beside sums of their "
+        "effects by site and random circuits; --by sites for a row a site.",
+    ),
 ]
 
 OVERVIEW = {
@@ -81,6 +92,7 @@ def exactness(
     resamples: ResamplesOption = 2000,
     seed: SeedOption = 0,
     draw: DrawOption = None,
+    joint: JointOption = False,
     form: FormatOption = None,
     output: OutputOption = None,
     show_cypher: ShowCypherOption = False,
@@ -94,10 +106,28 @@ def exactness(
     --exact-nodes` and `--exact-edges` measure the strongest, `--exact-node-sample` and `--exact-sample` some of the
     others. The slope is that of exact on approximate values; relative errors are medians of |approximate - exact| /
     |exact|; intervals hold 95 %.
+
+    --joint: what ablating all units of a circuit together does (change), ablating every unit there is (whole), random
+    circuits (`measure --ablate-random`). Effects are summed by site; every path crosses a residual site (is_cut).
+
+    \b
+    Examples:
+      circuit-atlas measure sva/nounpp --ablation patch --ablate-random
+      circuit-atlas exactness sva/nounpp --joint
     """
     from circuit_atlas.analysis import exactness as ask
+    from circuit_atlas.cli.joint import show_joint
 
     chosen = choose_format(form, output)
+    if joint and draw is not None:
+        raise QueryError("--joint is a table of its own; leave out --draw")
+    if joint:
+        with read_store(store, database) as place:
+            noted = NotedStore(place)
+            show_joint(noted, circuits, by, chosen, output, resamples=resamples, seed=seed)
+        if show_cypher:
+            say_cypher(noted)
+        return
     if by is None and (chosen is not Format.TABLE or output is not None):
         raise QueryError("a table in a file or for a program needs one --by, such as all")
     with read_store(store, database) as place:

@@ -82,6 +82,9 @@ StartLayerOption = Annotated[
 RandomOption = Annotated[
     int, typer.Option("--random-circuits", min=0, help="Random circuits beside each point, with the same errors.")
 ]
+AblateRandomOption = Annotated[
+    bool, typer.Option("--ablate-random", help="Ablate random circuits too, in place of the circuit: a null of that.")
+]
 EdgesOption = Annotated[
     int,
     typer.Option(
@@ -135,6 +138,7 @@ _GIVEN: tuple[tuple[str, str, Any, Any], ...] = (
     ("means_over", "means_over", MeansOverOption, None),
     ("start_layer", "start_layers", StartLayerOption, None),
     ("random_circuits", "random_circuits", RandomOption, 5),
+    ("ablate_random", "ablate_random", AblateRandomOption, False),
     ("edges", "edges", EdgesOption, 0),
     ("edge_threshold", "edge_thresholds", EdgeThresholdOption, None),
     ("level", "level", LevelOption, "auto"),
@@ -214,8 +218,8 @@ def _proximal(store: Store, asked: Sequence[MeasureSettings], features: int) -> 
 
 
 _PROXIMAL = (
-    "removed", "ablation", "effect", "change", "change_low", "change_high", "rank", "rank_without", "fell", "rose",
-    "as_credited",
+    "removed", "n_removed", "ablation", "effect", "change", "change_low", "change_high", "rank", "rank_without",
+    "fell", "rose", "as_credited",
 )  # fmt: skip
 
 

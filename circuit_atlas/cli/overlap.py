@@ -8,9 +8,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from circuit_atlas.cli.options import DatabaseOption, FormatOption, OutputOption, StoreOption, VersionOption, read_store
+from circuit_atlas.cli.options import (
+    DatabaseOption,
+    FormatOption,
+    OutputOption,
+    StoreOption,
+    VersionOption,
+    picture,
+    read_store,
+)
 from circuit_atlas.cli.output import Format, choose_format, emit, print_frame, print_table, records
 from circuit_atlas.cli.overlap_options import (
+    Derived,
+    DerivedOption,
     DrawsOption,
     EdgeThresholdOption,
     Level,
@@ -73,7 +83,12 @@ MatrixOption = Annotated[
 ]
 DrawOption = Annotated[
     Path | None,
-    typer.Option("--draw", metavar="FILE", help="Draw matrix and dendrogram into this file (.png, .svg or .pdf)."),
+    typer.Option(
+        "--draw",
+        metavar="FILE",
+        callback=picture,
+        help="Draw matrix and dendrogram into this file (.png, .svg or .pdf).",
+    ),
 ]
 
 MOST = 30
@@ -90,6 +105,7 @@ def overlap(
     null: NullOfAllOption = None,
     draws: DrawsOption = 2000,
     seed: SeedOption = 0,
+    derived: DerivedOption = Derived.DROP,
     limit: LimitOption = 15,
     matrix: MatrixOption = False,
     draw: DrawOption = None,
@@ -105,22 +121,26 @@ def overlap(
     The matrix stands in the order of a clustering (average linkage), like beside like. Below it the pairs most alike:
     expected, z and p_value are those of the null, in which circuits choose features only by how often and how strongly
     they are active on their own data; q_value is the false discovery rate over all pairs (docs/overlap.md). Features at
-    the first token of the input, errors and the target take no part.
+    the first token of the input, errors and the target take no part. Pairs that cannot be compared at the level, such
+    as those of different templates at level position, are left out, and said to be; so are circuits made of others.
     """
     from circuit_atlas import analysis
 
     chosen = choose_format(form, output)
     cut: dict[str, Any] = {"node_threshold": node_threshold, "edge_threshold": edge_threshold, "size": size}
-    test: dict[str, Any] = {"null": null, "count": draws, "seed": seed}
+    test: dict[str, Any] = {"null": null, "count": draws, "seed": seed, "derived": derived.value}
     with read_store(store, database) as place:
         noted = NotedStore(place)
         found = analysis.overlap(noted, level.value, of=of.value, measure=measure.value, **cut, **test)
+        left_out = len(place.query("comparable", derived="keep")) - len(found.order)
     if draw is not None:
         from circuit_atlas.analysis.plots import draw_overlap
 
         typer.echo(f"drew {draw_overlap(found, draw)}", err=True)
     if chosen is Format.TABLE and output is None:
         _print(found, limit, matrix=matrix, asked=null)
+        if left_out:
+            typer.echo(f"left out: {left_out} circuits made of others; --derived keep compares them too")
     else:
         table = _as_table(found) if matrix else found.pairs
         emit([str(name) for name in table.columns], records(table), chosen, output)
@@ -132,6 +152,8 @@ def _print(found: Overlap, limit: int, *, matrix: bool, asked: bool | None) -> N
     if matrix or len(found.order) <= MOST:
         _print_matrix(found)
         typer.echo()
+    if left_out := found.pairs.attrs["left_out"]:
+        typer.echo(f"pairs left out: {len(left_out)}; {left_out[0]}" + (" …" if len(left_out) > 1 else ""))
     if not len(found.pairs):
         typer.echo("no two circuits are of the same model and dictionaries")
         return

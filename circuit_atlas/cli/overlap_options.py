@@ -16,6 +16,21 @@ class Level(StrEnum):
     POSITION = "position"
 
 
+class Derived(StrEnum):
+    """What is done with circuits made of others."""
+
+    DROP = "drop"
+    KEEP = "keep"
+
+
+DerivedOption = Annotated[
+    Derived,
+    typer.Option(
+        "--derived",
+        help="Leave out circuits made of others (combine, sharing), which share with those by the way they were made, "
+        "or keep them.",
+    ),
+]
 LevelOption = Annotated[
     Level,
     typer.Option(

@@ -8,6 +8,7 @@ from typing import Any
 from circuit_atlas.cypher import keys
 from circuit_atlas.cypher.rows import Row
 from circuit_atlas.ingest.batches import TokenExample
+from circuit_atlas.ingest.data import identity
 from circuit_atlas.ingest.digests import digest_json
 
 _FOUND = ("faithfulness", "completeness")
@@ -29,9 +30,9 @@ def keyed(circuit_id: str, task_id: str, measured: Iterable[Mapping[str, Any]]) 
 def data_digest(
     background: Sequence[TokenExample], examples: Sequence[TokenExample], resampled: int | None = None
 ) -> str:
-    """SHA-256 of the examples that means are over, and of those measured on.
+    """SHA-256 of the examples that means are over, and of those measured on; of their roles too where these count.
 
     Where other items' inputs were ablated to, `+` and the seed that chose them follow: with another they are others.
     """
-    found = digest_json([[e.example.identity() for e in some] for some in (background, examples)])
+    found = digest_json([[identity(e) for e in some] for some in (background, examples)])
     return found if resampled is None else f"{found}+{resampled}"

@@ -85,9 +85,11 @@ class MeasureSettings:
             if getattr(self, field) not in known:
                 raise SettingsError(f"{field} is {getattr(self, field)!r}; choose one of {', '.join(known)}")
         for field, several in (("errors", Errors), ("ablations", Ablation), ("means_over", MeansOver)):
+            # Means over nothing are what other ablations have stored beside them.
+            known = tuple(one for one in get_args(several) if one != "none")
             for value in getattr(self, field):
-                if value not in get_args(several):
-                    raise SettingsError(f"{field} has {value!r}; choose of {', '.join(get_args(several))}")
+                if value not in known:
+                    raise SettingsError(f"{field} has {value!r}; choose of {', '.join(known)}")
         for field in ("errors", "ablations", "start_layers"):
             if not getattr(self, field):
                 raise SettingsError(f"{field} is empty; name at least one")

@@ -12,6 +12,7 @@ from urllib.parse import unquote
 
 import torch
 
+from circuit_atlas.cypher.schema import GROUPS
 from circuit_atlas.cypher.store import Store
 from circuit_atlas.errors import DataError, MeasureError
 from circuit_atlas.ingest.batches import TokenExample
@@ -77,9 +78,15 @@ def read_stored(store: Store, name: str) -> StoredCircuit:
 
     Raises:
         UnknownCircuitError: there is no such circuit.
+        MeasureError: its nodes are groups of features.
 
     """
     row = store.query("circuit", circuit=name).iloc[0]
+    if row["units"] == GROUPS:
+        raise MeasureError(
+            f"circuit {row['name']!r} is made of groups of features and is not run in the model: "
+            "measure the circuit it was made from"
+        )
     given = {key: value for key, value in json.loads(row["settings"]).items() if key in FIELDS}
     # Names of model and dictionaries as the graph has them, wherever their files lie today.
     given |= {"model_id": unquote(row["model"]), "suite": row["suite"]}
@@ -114,6 +121,7 @@ def settings_of_data(store: Store, circuit: StoredCircuit, asked: MeasureSetting
 
     Raises:
         UnknownCircuitError: there is no circuit `asked.on`.
+        MeasureError: its nodes are groups.
 
     """
     other = read_stored(store, asked.on) if asked.on else circuit

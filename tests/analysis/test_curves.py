@@ -80,11 +80,22 @@ POOLED = [
 ]
 
 
+VARIED = [
+    *(point(threshold, n, 0.5) for threshold, n in ((0.9, 1), (0.5, 2), (0.3, 3), (0.1, 9))),
+    *(point(threshold, 3, 0.4, errors="remove") for threshold in (0.9, 0.5, 0.3, 0.1)),
+    *(point(threshold, 3, 0.3, ablation="zero", means_over="none") for threshold in (0.9, 0.5, 0.1)),
+    *(point(0.1, 3, 0.3, ablation=one, means_over="none") for one in ("patch", "resample")),
+    point(0.5, 2, 0.1, level="sum"),
+]
+"""Of ten active units: the third size is nearest a quarter, but only its errors were varied; the last has most rows."""
+
+
 @pytest.fixture(scope="module")
 def stores(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, Store]]:
-    made = [with_measurements(circuit("curved", SVA, SVA_EDGES), NODES + EDGES), circuit("bare", SVA, SVA_EDGES)]
-    made[1] = with_measurements(made[1], [])
-    made.append(with_measurements(circuit("pooled", SVA, SVA_EDGES), POOLED))
+    measured = {"curved": NODES + EDGES, "bare": [], "varied": VARIED, "plain": VARIED[:8], "without": VARIED[4:8]}
+    made = [
+        with_measurements(circuit(name, SVA, SVA_EDGES), some) for name, some in {**measured, "pooled": POOLED}.items()
+    ]
     filled = Filled(request, tmp_path_factory.mktemp("curves"), made)
     yield filled
     filled.close()
@@ -206,6 +217,17 @@ def test_sensitivity_changes_one_choice_at_a_time(stores: Mapping[str, Store], e
     )
     with pytest.raises(QueryError, match=r"--threshold 0\.3"):
         sensitivity(stores[engine], "curved", 0.3)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_sensitivity_is_said_of_the_size_nearest_a_quarter(stores: Mapping[str, Store], engine: str) -> None:
+    table = sensitivity(stores[engine], "varied")
+    assert [*table[["node_threshold", "n_nodes", "share"]].loc[0]] == [0.5, 2, 0.2]
+    assert sorted(table["choice"]) == ["", "ablation", "errors", "level"]
+    only_errors = sensitivity(stores[engine], "plain")
+    assert [*only_errors[["node_threshold", "n_nodes"]].loc[0]] == [0.3, 3]
+    with pytest.raises(QueryError, match="'without' was not measured by mean ablation with its own errors"):
+        sensitivity(stores[engine], "without")
 
 
 @pytest.mark.parametrize("engine", ENGINES)

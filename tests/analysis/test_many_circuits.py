@@ -36,7 +36,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
 
 @pytest.mark.slow
 def test_communities_are_those_that_share_features(store: Store) -> None:
-    found = communities(store)
+    found = communities(store, links="likeness")
     table = found.circuits.set_index("circuit")
     assert table["community"].to_dict() == {"a1": 1, "a2": 1, "m": 1, "b1": 2, "b2": 2}
     assert table["n_members"].tolist() == [3, 3, 3, 2, 2]
@@ -51,21 +51,21 @@ def test_communities_are_those_that_share_features(store: Store) -> None:
 
 
 def test_a_circuit_that_mixes_communities_shares_features_with_each_alone(store: Store) -> None:
-    found = communities(store)
-    rows = found.mixtures[["circuit", "community", "n_features", "n_shared", "n_only", "share"]]
+    found = communities(store, links="likeness")
+    rows = found.mixtures[["circuit", "community", "n_linked", "n_features", "n_shared", "n_only", "share"]]
     assert [tuple(row) for row in rows.itertuples(index=False)] == [
-        ("a1", 1, 2, 2, 2, 1.0),
-        ("a2", 1, 2, 2, 2, 1.0),
-        ("b1", 1, 2, 1, 0, 0.0),  # feature 3, with m; b2 has it too
-        ("b1", 2, 2, 2, 1, 0.5),
-        ("b2", 1, 2, 1, 0, 0.0),
-        ("b2", 2, 2, 2, 1, 0.5),
-        ("m", 1, 3, 2, 2, pytest.approx(2 / 3)),
-        ("m", 2, 3, 1, 1, pytest.approx(1 / 3)),
+        ("a1", 1, 2, 2, 2, 2, 1.0),
+        ("a2", 1, 2, 2, 2, 2, 1.0),
+        ("b1", 1, 1, 2, 1, 0, 0.0),  # feature 3, with m; b2 has it too
+        ("b1", 2, 1, 2, 2, 1, 0.5),
+        ("b2", 1, 1, 2, 1, 0, 0.0),
+        ("b2", 2, 1, 2, 2, 1, 0.5),
+        ("m", 1, 2, 3, 2, 2, pytest.approx(2 / 3)),
+        ("m", 2, 2, 3, 1, 1, pytest.approx(1 / 3)),
     ]
     mixes = found.circuits.set_index("circuit")["mixes"]
     assert mixes[mixes].index.tolist() == ["m"]
-    assert not communities(store, least_share=0.5).circuits["mixes"].any()
+    assert not communities(store, links="likeness", least_share=0.5).circuits["mixes"].any()
 
 
 @pytest.mark.slow
@@ -113,7 +113,7 @@ def test_planted_communities_are_above_the_null_and_chance_is_not(tmp_path: Path
     for apart in (True, False):
         with connect(f"ladybug:{tmp_path / str(apart)}.lbug") as opened:
             opened.write(planted(np.random.default_rng(1), apart=apart), one_transaction=True)
-            found = communities(opened, draws=39).circuits
+            found = communities(opened, links="likeness", draws=39).circuits
         values[apart] = found.attrs["p_value"]
         if apart:
             assert found.attrs["modularity"] > found.attrs["null_95"]
@@ -154,7 +154,7 @@ def test_the_null_is_as_often_reached_as_it_says() -> None:
 def test_circuits_that_share_nothing_are_each_alone(tmp_path: Path) -> None:
     with connect(f"ladybug:{tmp_path / 'atlas.lbug'}") as opened:
         opened.write([circuit("one", [("embed", 1, 2, 1.0)], []), circuit("two", [("embed", 2, 2, 1.0)], [])])
-        found = communities(opened)
+        found = communities(opened, links="likeness")
     assert found.circuits["community"].tolist() == [1, 2]
     assert found.circuits["within"].isna().all()
     assert np.isnan(found.circuits.attrs["modularity"])

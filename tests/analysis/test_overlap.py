@@ -15,8 +15,8 @@ from circuit_atlas.analysis.sharing.codes import Codes
 from circuit_atlas.analysis.sharing.uses import read_edges, read_nodes
 from circuit_atlas.cypher import Store, connect
 from circuit_atlas.errors import QueryError
-from tests.analysis.test_compare import with_circuit
-from tests.graphs import SVA, SVA_EDGES, circuit, small_circuits
+from tests.analysis.test_compare import with_circuit, with_roles
+from tests.graphs import OBJECT, OBJECT_EDGES, SVA, SVA_EDGES, circuit, small_circuits
 from tests.queries.test_random_graphs import GRAPHS
 from tests.store_fixtures import ENGINES, Filled
 
@@ -227,3 +227,44 @@ def test_what_cannot_be_compared_is_one_line(mixed: Store, ladybug_url: str) -> 
         assert "\n" not in str(caught.value)
     with connect(ladybug_url) as empty, pytest.raises(QueryError, match="the store has no circuits"):
         overlap(empty)
+
+
+@pytest.fixture(scope="module")
+def templates(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Filled]:
+    """Two circuits of one template, one of another, one that sums over positions and one with nodes for roles."""
+    rows = [
+        *small_circuits()[:2],
+        with_roles(circuit("template", OBJECT, OBJECT_EDGES), {2: "verb", 3: "object"}),
+        with_circuit(circuit("summed", SVA, SVA_EDGES), positions="sum"),
+        with_circuit(circuit("roles", SVA, SVA_EDGES), positions="role"),
+    ]
+    filled = Filled(request, tmp_path_factory.mktemp("templates"), rows)
+    yield filled
+    filled.close()
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_pairs_of_different_templates_are_left_out_at_positions(engine: str, templates: Mapping[str, Store]) -> None:
+    store = templates[engine]
+    found = overlap(store, "position", count=10)
+    assert found.pairs[["circuit_a", "circuit_b", "n_shared"]].to_numpy().tolist() == [["he/object", "he/subject", 2]]
+    assert found.matrix.loc["he/object", "he/subject"] == 2 / 5
+    assert int(found.matrix.isna().to_numpy().sum()) == 2 * 9
+    with pytest.raises(QueryError) as refused:
+        compare(store, "he/object", "template", "position")
+    left_out = found.pairs.attrs["left_out"]
+    assert str(refused.value) in left_out
+    assert sum("position 2 is 'subject' and 'verb'" in line for line in left_out) == 2
+    assert sum("'summed' sums over positions" in line for line in left_out) == 3
+    assert sum("'roles' has nodes for roles" in line for line in left_out) == 4
+    assert "templates" in [one["query"] for one in found.pairs.attrs["queries"]]
+    at_roles = overlap(store, "role", count=10)
+    assert (len(at_roles.pairs), len(at_roles.pairs.attrs["left_out"])) == (6, 4)
+    assert len(overlap(store, null=False).pairs) == 10
+
+
+def test_no_two_circuits_of_one_template_are_refused(tmp_path: Path) -> None:
+    with connect(f"ladybug:{tmp_path / 'atlas.lbug'}") as opened:
+        opened.write([small_circuits()[0], with_roles(circuit("template", OBJECT, OBJECT_EDGES), {2: "verb"})])
+        with pytest.raises(QueryError, match="no two circuits can be compared at level 'position': 'he/subject' and"):
+            overlap_matrix(opened, "position")

@@ -64,14 +64,35 @@ def test_measure_then_curve_then_a_picture(here: Here, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_units_ablated_together_stand_beside_random_ones_and_their_effects(here: Here) -> None:
+    assert "run `circuit-atlas measure sva/within_rc --ablation patch" in here("exactness", B, "--joint").err
+    options = ("--ablation", "patch", "--ablate-random", "--random-circuits", "2", "--errors", "default")
+    done = here("measure", B, "--sizes", "2", *options)
+    assert done.code == 0, done.err
+    shown = here("exactness", B, "--joint")
+    assert (shown.code, shown.err) == (0, "")
+    assert "sva/within_rc: its units ablated together" in shown.out
+    assert "resid_2" in shown.out
+    sets = json.loads(here("exactness", B, "--joint", "--format", "json").out)
+    assert [row["n_random"] for row in sets] == [2, 2]
+    sites = json.loads(here("exactness", B, "--joint", "--by", "sites", "--format", "json").out)
+    for row in sets:
+        own = [site for site in sites if site["node_threshold"] == row["node_threshold"]]
+        assert sum(site["n_site"] for site in own) == row["n_nodes"]
+        assert row["cut_effect"] == max((s["effect"] for s in own if s["is_cut"]), key=abs)
+    assert "no rows by kind" in here("exactness", B, "--joint", "--by", "kind").err
+
+
+@pytest.mark.slow
 def test_sharing_measures_what_two_circuits_share_on_both_tasks(here: Here) -> None:
     combined = here("combine", A, B, "--operation", "union", "--name", "either")
     assert combined.code == 0, combined.err
     assert here("circuits").out.count("either") == 1
-    done = here("sharing", A, B, "--size", "40", "--random-circuits", "1", "--format", "json")
+    done = here("sharing", A, B, "--size", "40", "--random-circuits", "1", "--format", "json", "--show-cypher")
     assert done.code == 0, done.err
+    assert "// circuit-atlas query measurement_items -p 'circuit=sva/simple ∩ sva/within_rc (40)'" in done.err
     rows = json.loads(done.out)
-    circuits = [A, B, f"{A} ∩ {B}", f"{A} ∖ {B}", f"{B} ∖ {A}", f"{A} ∪ {B}"]
+    circuits = [A, B, f"{A} ∩ {B} (40)", f"{A} ∖ {B} (40)", f"{B} ∖ {A} (40)", f"{A} ∪ {B} (40)"]
     assert [(row["circuit"], row["task"]) for row in rows] == [(c, task) for c in circuits for task in (A, B)]
     sizes = {row["circuit"]: row["n_nodes"] for row in rows}
     assert sizes[circuits[2]] + sizes[circuits[3]] == sizes[A]
@@ -79,6 +100,10 @@ def test_sharing_measures_what_two_circuits_share_on_both_tasks(here: Here) -> N
     assert sizes[circuits[2]] + sizes[circuits[3]] + sizes[circuits[4]] == sizes[circuits[5]]
     either = next(row for row in rows if row["circuit"] == circuits[5])
     assert -1 < either["ablated"] < either["kept"]
+    again = here("sharing", A, B, "--size", "20", "--random-circuits", "1", "--format", "json")
+    assert again.code == 0, again.err  # of another size, beside the others
+    listed = [row["name"] for row in json.loads(here("circuits", "--format", "json").out)]
+    assert {f"{A} ∩ {B} (40)", f"{A} ∩ {B} (20)"} < set(listed)
 
 
 @pytest.mark.slow

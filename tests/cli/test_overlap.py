@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import json
 from pathlib import Path
 
 import pytest
 
+from bench.generator import generate
+from circuit_atlas.analysis import compare
+from circuit_atlas.cypher import connect
 from tests.cli.conftest import Command
+from tests.graphs import SUBJECT, SUBJECT_EDGES, circuit
 
 
 def test_the_matrix_and_the_pairs_are_shown(atlas_here: Command, store: str) -> None:
@@ -77,3 +82,42 @@ def test_what_cannot_be_compared_is_one_line(
     assert done.code == 2
     assert said in done.err
     assert done.err.count("\n") == 1
+
+
+@pytest.mark.slow
+def test_lists_are_counted_whole_however_many_they_show(atlas_here: Command, tmp_path: Path) -> None:
+    """Two circuits of more edges than a list holds unless it is asked for all: counts are those of the figures."""
+    url = f"ladybug:{tmp_path / 'large.lbug'}"
+    with connect(url) as place:
+        place.write(generate(2, n_edges=2_000, n_examples=2), one_transaction=True)
+        names = place.query("comparable")["circuit"].tolist()
+        found = compare(place, *names)
+    out = atlas_here("compare", *names, "--no-null", "--limit", "2", "--store", url).out
+    for what, table in (("units", found.nodes), ("edges", found.edges)):
+        n_a, n_b, shared = (int(table[name].sum()) for name in ("n_a", "n_b", "n_shared"))
+        assert n_a > 400
+        counts = {"shared by both": shared, "only in a": n_a - shared, "only in b": n_b - shared}
+        for title, count in counts.items():
+            assert f"{what} {title}: {count}" + (", the strongest 2" if count > 2 else "") + "\n" in out
+    assert found.edges["n_a"].sum() > 1_000
+
+
+def test_without_a_null_or_features_the_rest_is_said_all_the_same(atlas_here: Command, store: str) -> None:
+    """A circuit stored without what was active has a curve without a null; one of errors alone has none."""
+    bare = circuit("bare", SUBJECT, SUBJECT_EDGES)
+    errors = circuit("errors", [("resid_1", None, 3, 0.75)], [(0, -1, 0.75)])
+    with connect(store) as place:
+        place.write([dataclasses.replace(bare, nodes={**bare.nodes, "Candidates": []}, relationships={
+            pair: rows for pair, rows in bare.relationships.items() if "Candidates" not in (pair.source, pair.target)
+        }), errors])  # fmt: skip
+    done = atlas_here("compare", "bare", "he/object", "--curve", "--store", store)
+    assert (done.code, done.err) == (0, "")
+    curve = done.out[done.out.index("features at each size") :]
+    columns = "size n_shared jaccard weighted_jaccard same_sign rank_correlation"
+    assert curve.splitlines()[1].split() == columns.split()
+    assert done.out.count("'bare' was stored without what was active") == 1
+    assert "edges only in b" in curve
+    done = atlas_here("compare", "errors", "he/object", "--curve", "--store", store)
+    assert (done.code, done.err) == (0, "")
+    assert "'errors' has no nodes of features" in done.out
+    assert "edges only in b" in done.out

@@ -33,6 +33,17 @@ OVERLAP = [
         from_name="sva",
     ),
     case(
+        "templates",
+        "circuit position role",
+        [
+            ("he/object", 2, "subject"),
+            ("he/object", 3, "verb"),
+            ("he/subject", 2, "subject"),
+            ("he/subject", 3, "verb"),
+        ],
+        to_name="he/subject",
+    ),
+    case(
         "overlap_nodes",
         "kind n_a n_b n_shared n_same_sign jaccard containment_a containment_b weighted_jaccard",
         [

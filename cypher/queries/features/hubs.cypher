@@ -5,6 +5,7 @@
 // param node_threshold: float = 0.0 | features of larger absolute pooled effect in a circuit count there (units of the metric)
 // param first_token: one of drop, keep, only = drop | leave out effects at the first token of the input, keep them, or count them alone
 // param limit: integer = 20 | at most so many rows
+// param derived: one of drop, keep = drop | leave out circuits made of other circuits (DERIVED_FROM), which would count what those share once more, or keep them
 // column feature: string | key of the feature
 // column component: string | embed, attn, mlp or resid
 // column layer: integer | layer; the embedding -1
@@ -15,7 +16,10 @@
 // column n_positive: integer | circuits in which its pooled effect is positive
 // column mean_absolute_effect: float [units of the metric] | absolute pooled effect, mean over those circuits
 // column largest_absolute_effect: float [units of the metric] | the largest of them
-MATCH (c:Circuit)-[:HAS_NODE]->(n:CircuitNode)-[:INSTANCE_OF]->(f:Feature)
+MATCH (c:Circuit)
+WHERE $derived = 'keep' OR NOT EXISTS { MATCH (c)-[:DERIVED_FROM]->(:Circuit) }
+WITH c
+MATCH (c)-[:HAS_NODE]->(n:CircuitNode)-[:INSTANCE_OF]->(f:Feature)
 WITH c, n, f
 WHERE $first_token = 'keep' OR n.is_first_token = ($first_token = 'only')
 WITH f, c.id AS circuit, c.task_id AS task, coalesce(sum(n.effect), 0.0) AS effect

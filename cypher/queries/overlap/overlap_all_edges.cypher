@@ -6,6 +6,7 @@
 // param first_token: one of drop, keep, only = drop | leave out edges with an end at the first token of the input, keep them, or count them alone
 // param node_threshold: float = 0.0 | both ends are circuit nodes of larger absolute effect (units of the metric)
 // param edge_threshold: float = 0.0 | edges of larger absolute pooled weight (units of the metric)
+// param derived: one of drop, keep = drop | leave out circuits made of other circuits (DERIVED_FROM), which would count what those share once more, or keep them
 // column circuit_a: string | name of one circuit
 // column circuit_b: string | name of the other, later in the alphabet
 // column n_a: integer | edges of the one
@@ -22,7 +23,10 @@
 // column weighted_jaccard: float [share] | the smaller absolute weight of each edge, summed, over the larger
 // column weighted_containment_a: float [share] | shared_weight_a over weight_a
 // column weighted_containment_b: float [share] | shared_weight_b over weight_b
-MATCH (c:Circuit)-[:HAS_NODE]->(s:CircuitNode)-[e:EDGE]->(d:CircuitNode)-[:INSTANCE_OF]->(g:Feature)
+MATCH (c:Circuit)
+WHERE $derived = 'keep' OR NOT EXISTS { MATCH (c)-[:DERIVED_FROM]->(:Circuit) }
+WITH c
+MATCH (c)-[:HAS_NODE]->(s:CircuitNode)-[e:EDGE]->(d:CircuitNode)-[:INSTANCE_OF]->(g:Feature)
 WITH c, s, e, d, g
 WHERE s.kind = 'feature' AND abs(s.effect) > $node_threshold AND abs(d.effect) > $node_threshold
   AND ($first_token = 'keep' OR (s.is_first_token OR d.is_first_token) = ($first_token = 'only'))

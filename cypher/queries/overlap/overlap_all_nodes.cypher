@@ -5,6 +5,7 @@
 // param level: one of feature, role, position = feature | where two features count as the same: feature (positions pooled by signed sum), feature and role, or feature and position (one template only)
 // param first_token: one of drop, keep, only = drop | leave out effects at the first token of the input, keep them, or count them alone
 // param node_threshold: float = 0.0 | features of larger absolute pooled effect (units of the metric)
+// param derived: one of drop, keep = drop | leave out circuits made of other circuits (DERIVED_FROM), which would count what those share once more, or keep them
 // column circuit_a: string | name of one circuit
 // column circuit_b: string | name of the other, later in the alphabet
 // column n_a: integer | features of the one
@@ -21,7 +22,10 @@
 // column weighted_jaccard: float [share] | the smaller absolute effect of each feature, summed, over the larger
 // column weighted_containment_a: float [share] | shared_effect_a over effect_a
 // column weighted_containment_b: float [share] | shared_effect_b over effect_b
-MATCH (c:Circuit)-[:HAS_NODE]->(n:CircuitNode)-[:INSTANCE_OF]->(f:Feature)
+MATCH (c:Circuit)
+WHERE $derived = 'keep' OR NOT EXISTS { MATCH (c)-[:DERIVED_FROM]->(:Circuit) }
+WITH c
+MATCH (c)-[:HAS_NODE]->(n:CircuitNode)-[:INSTANCE_OF]->(f:Feature)
 WITH c, n, f
 WHERE $first_token = 'keep' OR n.is_first_token = ($first_token = 'only')
 WITH c.name AS circuit, f.id AS unit, CASE WHEN $level = 'role' THEN coalesce(n.role, '') ELSE '' END AS role,
