@@ -19,6 +19,7 @@ from circuit_atlas.analysis.faithfulness import COLUMNS as MEASURED
 from circuit_atlas.analysis.faithfulness import faithfulness_table
 from circuit_atlas.analysis.graph import Floats
 from circuit_atlas.analysis.result import METRIC, Asked, Column, tabulate
+from circuit_atlas.analysis.telling import same_data
 from circuit_atlas.errors import QueryError
 
 if TYPE_CHECKING:
@@ -46,7 +47,11 @@ _SUMMARY = {
         "largest of them over the units active on an average example; where below 1, what "
         "follows takes its faithfulness beyond it",
     ),
-    "cpr": Column("float", "share", "integral of faithfulness over the share of units kept; a perfect ranking nears 1"),
+    "cpr": Column(
+        "float",
+        "share",
+        "integral of faithfulness over the share of units kept; above 1 where circuits overshoot the whole model",
+    ),
     "cmd": Column("float", "share", "integral of |1 - faithfulness| over the share of units kept; 0 is best"),
     "log_area": Column("float", "share", "mean faithfulness over the logarithm of the size, one node to all active"),
     "target": Column("float", "share", "faithfulness that the next two columns are about"),
@@ -271,8 +276,8 @@ def _told(row: pd.Series[Any], choice: str, value: str) -> list[Any]:
 def _one_choice(base: pd.Series[Any], row: pd.Series[Any]) -> str | None:
     """The one column of the setting in which two measurements differ; that means go with mean ablation is no second."""
     differing = [name for name in SETTING if row[name] != base[name]]
-    if "data_digest" in differing and ("task" in differing or "split" in differing):
-        differing.remove("data_digest")  # another task, or split, is other data
+    if "data_digest" in differing and ("task" in differing or "split" in differing or same_data(row, base)):
+        differing.remove("data_digest")  # another task, or split, is other data; a seed of resampling is none
     if "ablation" in differing and "means_over" in differing:
         differing.remove("means_over")
     return differing[0] if len(differing) == 1 and differing != ["data_digest"] else None

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from circuit_atlas.cypher.store import Store
 
+_FEW = "; of 20 draws or fewer it lies between the two largest"
+
 COLUMNS = {
     "circuit": Column("string", "", "the circuit"),
     "task": Column("string", "", "the task it was measured on"),
@@ -30,9 +32,9 @@ COLUMNS = {
     "high": Column("float", "share", "upper bound of its 95 % bootstrap interval"),
     "of_nodes": Column("float", "share", "faithfulness over that with every edge: what the kept edges explain of it"),
     "permuted": Column("float", "share", "mean faithfulness with weights permuted within each pair of sites"),
-    "permuted_95": Column("float", "share", "95th percentile of that"),
+    "permuted_95": Column("float", "share", f"95th percentile of that{_FEW}"),
     "random": Column("float", "share", "mean faithfulness of random connected edges as many"),
-    "random_95": Column("float", "share", "95th percentile of that"),
+    "random_95": Column("float", "share", f"95th percentile of that{_FEW}"),
     "n_draws": Column("integer", "", "draws of each kind"),
 }
 """Type, unit and meaning of each column."""

@@ -35,11 +35,14 @@ COLUMNS = {
     "kept": Column("float", "share", "faithfulness of it alone: 1 the whole model, 0 every unit ablated"),
     "kept_low": Column("float", "share", "lower bound of its 95 % bootstrap interval"),
     "kept_high": Column("float", "share", "upper bound of its 95 % bootstrap interval"),
-    "kept_random": Column("float", "share", "95th percentile of random circuits as large with its errors"),
+    "n_random": Column("integer", "", "random circuits as large with its errors, kept and ablated likewise"),
+    "kept_random": Column(
+        "float", "share", "95th percentile of these kept; of 20 or fewer it lies between the two largest"
+    ),
     "ablated": Column("float", "share", "what is left of the task with it alone ablated"),
     "ablated_low": Column("float", "share", "lower bound of its 95 % bootstrap interval"),
     "ablated_high": Column("float", "share", "upper bound of its 95 % bootstrap interval"),
-    "ablated_random": Column("float", "share", "median of what is left with such random circuits ablated"),
+    "ablated_random": Column("float", "share", "median of what is left with these ablated"),
 }
 """Type, unit and meaning of each column."""
 

@@ -34,7 +34,11 @@ COLUMNS = {
     "errors": Column("string", "", "what was done with error units"),
     "start_layer": Column("integer", "", "first layer that was ablated"),
     "split": Column("string", "", "which examples"),
-    "data_digest": Column("string or null", "", "digest of the examples that means are over and of those measured on"),
+    "data_digest": Column(
+        "string or null",
+        "",
+        "digest of the examples that means are over and of those measured on; + and the seed, under resampling",
+    ),
     "n_nodes": Column("integer", "", "units kept"),
     "n_active": Column("float", "", "mean number of units active on one example: what n_nodes is counted against"),
     "faithfulness": Column("float", "share", "of the circuit"),
@@ -46,7 +50,9 @@ COLUMNS = {
     "without_errors": Column("float", "share", "faithfulness of the same nodes with every error unit ablated"),
     "n_random": Column("integer", "", "random circuits measured under the same conditions"),
     "random_median": Column("float", "share", "median of their faithfulness"),
-    "random_95": Column("float", "share", "95th percentile of their faithfulness"),
+    "random_95": Column(
+        "float", "share", "95th percentile of their faithfulness; of 20 or fewer it lies between the two largest"
+    ),
     "above_random": Column("float", "share", "of the random circuits that are less faithful"),
     "random_completeness": Column("float", "share", "median of what is left with a random circuit ablated"),
 }

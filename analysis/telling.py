@@ -29,10 +29,21 @@ def telling(table: pd.DataFrame, key: Sequence[str] = ("circuit", "task", "error
     return found
 
 
+def same_data(one: pd.Series[Any], other: pd.Series[Any]) -> bool:
+    """Whether two measurements are of the same examples, whatever seed inputs were resampled by."""
+    return str(one["data_digest"]).partition("+")[0] == str(other["data_digest"]).partition("+")[0]
+
+
+def short_digest(digest: Any) -> str:
+    """First digits of a digest, and the seed of resampling where one follows."""
+    whole, plus, seed = str(digest).partition("+")
+    return whole[:DIGITS] + plus + seed
+
+
 def in_words(row: pd.Series[Any], names: Sequence[str]) -> str:
     """Name some settings of a row for a legend, digests by their first digits: `, level sum, split train`."""
     short = {"data_digest": "data", "means_over": "means over", "start_layer": "from layer", "ablation": "ablated to"}
-    return "".join(f", {short.get(name, name)} {str(row[name])[:DIGITS]}" for name in names)
+    return "".join(f", {short.get(name, name)} {short_digest(row[name])}" for name in names)
 
 
 def told_apart(table: pd.DataFrame, columns: Sequence[str]) -> list[str]:

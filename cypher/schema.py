@@ -249,7 +249,11 @@ LABELS: tuple[Label, ...] = (
             ("split", S, "which examples", True),
             ("seed", N, "seed of a random circuit"),
             ("n_examples", N, "examples measured on", True),
-            ("data_digest", S, "SHA-256 of the examples that means are over, and of those measured on"),
+            (
+                "data_digest",
+                S,
+                "SHA-256 of the examples that means are over, and of those measured on; + and the seed of resampling",
+            ),
             ("items", NS, "number of each example's item: resample these, not examples that repeat one"),
             ("m_full", F, "mean metric of the whole model", True),
             ("m_empty", F, "mean metric with every unit ablated", True),

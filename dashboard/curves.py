@@ -27,7 +27,8 @@ _POINTS = {
     "low": "low",
     "high": "high",
     "without_errors": "without errors",
-    "random_95": "random, 95 %",
+    "n_random": "random circuits",
+    "random_95": "their 95th percentile",
     "completeness": "completeness",
 }
 _SUMMARY = {

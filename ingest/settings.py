@@ -131,7 +131,7 @@ class DiscoverSettings:
     """At how many node thresholds faithfulness and completeness are measured; 0: none."""
 
     random_circuits: int = 20
-    """Random circuits measured beside each of these, with the same errors."""
+    """Random circuits measured beside each of these, with the same errors; beside those without errors, 5 at most."""
 
     start_layer: int = 0
     """First layer that is ablated when measuring; sites before it are given for free."""

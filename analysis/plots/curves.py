@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from circuit_atlas.analysis.plots.style import DASHES, GREY, MARKERS, SERIES, count_on_logarithm, new_axes, styled
+from circuit_atlas.analysis.plots.style import DASHES, GREY, count_on_logarithm, new_axes, series, styled
 from circuit_atlas.analysis.telling import CHOICES, in_words, telling
 
 if TYPE_CHECKING:
@@ -25,21 +25,23 @@ _SAID = {
 
 @styled
 def draw_curves(curves: pd.DataFrame) -> Figure:
-    """Draw rows of `analysis.curves.faithfulness_curves`: colour tells circuits apart, dashes treatments of errors.
+    """Draw rows of `analysis.curves.faithfulness_curves`, a colour with its marker for each circuit.
 
+    A circuit under several settings, or on several tasks, has one for each. Dashes tell treatments of errors apart.
     Bands are 95 % bootstrap intervals; grey lines the 95th percentile of random circuits with the same errors.
     """
     figure, (left, right) = new_axes(2, height=3.4)
-    circuits, modes = list(dict.fromkeys(curves["circuit"])), list(dict.fromkeys(curves["errors"]))
-    apart = telling(curves)
+    modes, apart, lines = list(dict.fromkeys(curves["errors"])), telling(curves), dict[tuple[str, str], int]()
+    tasks = curves.groupby("circuit")["task"].nunique()
     for key, curve in curves.groupby(["circuit", "errors", "task", *CHOICES], dropna=False, sort=False):
         circuit, errors = map(str, key[:2])
-        colour = SERIES[circuits.index(circuit) % len(SERIES)]
+        setting = (f", on {key[2]}" if tasks[circuit] > 1 else "") + in_words(curve.iloc[0], apart)
+        colour, marker = series(lines.setdefault((circuit, setting), len(lines)))
         style: dict[str, Any] = {
             "color": colour,
-            "marker": MARKERS[circuits.index(circuit) % len(MARKERS)],
+            "marker": marker,
             "linestyle": DASHES[modes.index(errors) % len(DASHES)],
-            "label": f"{circuit}, {_SAID.get(errors, errors)}{in_words(curve.iloc[0], apart)}",
+            "label": f"{circuit}, {_SAID.get(errors, errors)}{setting}",
         }
         _line(left, curve.sort_values("n_nodes"), style, errors == modes[0])
         _plain(right, curve.sort_values("n_nodes"), "completeness", style)

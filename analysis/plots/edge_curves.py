@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from circuit_atlas.analysis.plots.style import DASHES, GREY, MARKERS, SERIES, count_on_logarithm, new_axes, styled
+from circuit_atlas.analysis.plots.style import DASHES, GREY, count_on_logarithm, new_axes, series, styled
 from circuit_atlas.analysis.telling import CHOICES, in_words, telling
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def draw_edge_curves(curves: pd.DataFrame) -> Figure:
     groups = measured.groupby([*alike, "node_threshold"], dropna=False, sort=False)
     every = curves[curves["n_edges"].isna()].groupby(alike, dropna=False, sort=False)["faithfulness"].first().to_dict()
     for number, (key, curve) in enumerate(groups):
-        colour, marker = SERIES[number % len(SERIES)], MARKERS[number % len(MARKERS)]
+        colour, marker = series(number)
         nodes = int(curve["n_nodes"].iloc[0])
         x = curve["n_edges"].to_numpy(np.float64)
         named = f"{key[0]}{in_words(curve.iloc[0], apart)}, {nodes} nodes: strongest"

@@ -22,6 +22,7 @@ GREY, INK = "#8A8A8A", "#262730"
 
 SERIES = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY)
 MARKERS = ("o", "s", "^", "D", "v", "P")
+
 DASHES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (1, 1)))
 
 PAGE_WIDTH = 6.3
@@ -54,6 +55,12 @@ _SETTINGS: Any = {
 
 
 P = ParamSpec("P")
+
+
+def series(number: int) -> tuple[str, str]:
+    """Colour and marker of a series: a colour that comes again has another marker, up to 36 series."""
+    again = number // len(SERIES)
+    return SERIES[number % len(SERIES)], MARKERS[(number + again) % len(MARKERS)]
 
 
 def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:

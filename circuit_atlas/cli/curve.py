@@ -60,8 +60,8 @@ EdgesOption = Annotated[
     bool, typer.Option("--edges", help="Instead: faithfulness of the strongest edges, where `measure --edges` ran.")
 ]
 SHOWN = (
-    "circuit", "task", "errors", "n_nodes", "share", "faithfulness", "low", "high", "without_errors", "random_95",
-    "completeness",
+    "circuit", "task", "errors", "n_nodes", "share", "faithfulness", "low", "high", "without_errors", "n_random",
+    "random_95", "completeness",
 )  # fmt: skip
 
 
@@ -86,9 +86,10 @@ def curve(
 
     share is n_nodes over the units active on an average example; low and high are the 95 % bootstrap interval over
     distinct items; without_errors is the same circuit with every error unit ablated; random_95 the 95th percentile of
-    random circuits with the same errors. Below the points, each curve without its thresholds: cpr and cmd (integrals
-    of faithfulness and of its distance to 1 over the share kept, arXiv 2504.13151), log_area (mean faithfulness over
-    the logarithm of the size), and the smallest circuit measured that reaches --target.
+    n_random random circuits with the same errors (of 20 or fewer, a value between the two largest). Below the points,
+    each curve without its thresholds: cpr and cmd (integrals of faithfulness and of its distance to 1 over the share
+    kept, arXiv 2504.13151), log_area (mean faithfulness over the logarithm of the size), and the smallest circuit
+    measured that reaches --target.
 
     \b
     Examples:

@@ -80,7 +80,8 @@ def _say_circuits(store: Store, names: Sequence[str]) -> None:
     typer.echo(
         "\nfaithfulness on held-out examples, with its 95 % interval: 1 is the whole model, 0 every unit at its mean.\n"
         "`kept` units were left, of about `of_active` active on one example. `random_95` is the 95th percentile of\n"
-        "random circuits as large with the same error units; `without_errors` leaves the error units out."
+        "`n_random` random circuits as large with the same error units (of 20 or fewer: between the two largest);\n"
+        "`without_errors` leaves the error units out."
     )
 
 

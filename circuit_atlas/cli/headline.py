@@ -8,7 +8,7 @@ from typing import Any
 SHARE = 0.25
 """A circuit that counts as small: at most this share of the units active on one example."""
 
-COLUMNS = ("kept", "of_active", "faithfulness", "low", "high", "random_95", "without_errors")
+COLUMNS = ("kept", "of_active", "faithfulness", "low", "high", "n_random", "random_95", "without_errors")
 
 
 def headline(measured: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -19,7 +19,7 @@ def headline(measured: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
     Returns:
         `kept` units of the `of_active` that are active on one example; faithfulness, its interval, the 95th percentile
-        of random circuits, and faithfulness without errors; all None where nothing was measured.
+        of `n_random` random circuits, and faithfulness without errors; all None where nothing was measured.
 
     """
     circuits = [m for m in measured if m["errors"] == "default"]
@@ -32,7 +32,7 @@ def headline(measured: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {
         "kept": chosen["n_nodes"],
         "of_active": round(chosen["n_active"]),
-        **{name: chosen[name] for name in ("faithfulness", "low", "high", "random_95")},
+        **{name: chosen[name] for name in ("faithfulness", "low", "high", "n_random", "random_95")},
         "without_errors": without[0] if without else None,
     }
 

@@ -172,10 +172,10 @@ def print_frame(frame: pd.DataFrame, columns: Sequence[str] | None = None) -> No
 
 def print_settings(frame: pd.DataFrame, columns: Sequence[str] | None = None) -> None:
     """Print a table of measurements: columns, and the settings without which two of its rows would look alike."""
-    from circuit_atlas.analysis.telling import DIGITS, told_apart
+    from circuit_atlas.analysis.telling import short_digest, told_apart
 
     shown = told_apart(frame, columns or [str(name) for name in frame.columns])
-    rows = [row | {"data_digest": str(row.get("data_digest"))[:DIGITS]} for row in records(frame)]
+    rows = [row | {"data_digest": short_digest(row.get("data_digest"))} for row in records(frame)]
     print_table(shown, rows)
 
 

@@ -49,7 +49,7 @@ def show(
     Effects are in units of the metric. In the table of faithfulness, errors says whether error units are left as the
     circuit says (default) or removed; n_nodes of the n_active units on an average example are kept; low and high are
     the 95 % bootstrap interval; random_95 is the 95th percentile of n_random circuits of as many random features with
-    the same errors.
+    the same errors (of 20 or fewer, a value between the two largest).
     """
     from circuit_atlas.cypher.schema import GROUPS
 

@@ -16,6 +16,9 @@ from circuit_atlas.ingest.preparation import Work
 from circuit_atlas.ingest.settings import DiscoverSettings
 from circuit_atlas.progress import Reporter
 
+_FEW = 5
+"""Most random circuits beside the circuit without errors: `measure` draws more."""
+
 
 def measure_discovered(
     work: Work, circuit: MeasuredCircuit, train: Sequence[Batch], settings: DiscoverSettings, reporter: Reporter
@@ -23,7 +26,7 @@ def measure_discovered(
     """Measure on held-out examples, ablating to means over the training inputs; rows of `Measurement` without key.
 
     At each of `settings.measure_thresholds` sizes stand the circuit with the errors it has, `random_circuits` random
-    ones with the same errors, and the circuit without errors.
+    ones with the same errors, and the circuit without errors beside a few random ones without them.
     """
     subject, held_out = work.subject, work.batches(work.data.held_out)
     sites = ablated_sites(list(subject.dictionaries), settings.start_layer)
@@ -33,7 +36,7 @@ def measure_discovered(
     thresholds = thresholds_of(ranked, sizes, circuit.floor)
     seeds = range(settings.seed, settings.seed + settings.random_circuits)
     runs = plan_runs(circuit, sites, widths, thresholds, ["default"], seeds)
-    runs += plan_runs(circuit, sites, widths, thresholds, ["remove"], [])
+    runs += plan_runs(circuit, sites, widths, thresholds, ["remove"], seeds[:_FEW])
     means = MeanBaselines(subject.model, subject.dictionaries, sites, inputs(train))
     with reporter.task("faithfulness", sum(len(batch.clean) for batch in held_out)) as advance:
         wanted = [units for run in runs for units in run.sets]

@@ -103,7 +103,9 @@ class Bench:
             **dataclasses.asdict(setting),
             "split": split,
             "n_examples": len(self.examples),
-            "data_digest": data_digest(self.background, self.examples),
+            "data_digest": data_digest(
+                self.background, self.examples, self.seed if setting.ablation == "resample" else None
+            ),
         }
 
     def settings(self, asked: MeasureSettings) -> list[Setting]:

@@ -27,6 +27,12 @@ def keyed(circuit_id: str, task_id: str, measured: Iterable[Mapping[str, Any]]) 
     return rows
 
 
-def data_digest(background: Sequence[TokenExample], examples: Sequence[TokenExample]) -> str:
-    """SHA-256 of the examples that means are over, and of those measured on; of their roles too where these count."""
-    return digest_json([[identity(e) for e in some] for some in (background, examples)])
+def data_digest(
+    background: Sequence[TokenExample], examples: Sequence[TokenExample], resampled: int | None = None
+) -> str:
+    """SHA-256 of the examples that means are over, and of those measured on; of their roles too where these count.
+
+    Where other items' inputs were ablated to, `+` and the seed that chose them follow: with another they are others.
+    """
+    found = digest_json([[identity(e) for e in some] for some in (background, examples)])
+    return found if resampled is None else f"{found}+{resampled}"

@@ -19,8 +19,9 @@ def approach(
 ) -> MeasureError | None:
     """Halve the gap between the smallest size that is faithful enough and the next smaller one, until it is closed.
 
-    Under the first setting and treatment of errors; what `measure` finds on the way is added to `rows`. Faithfulness
-    need not grow with size, so this is the smallest of its neighbourhood on the grid, not of all subsets.
+    Under the first setting and treatment of errors, the other treatments beside it; what `measure` finds on the way is
+    added to `rows`. Faithfulness need not grow with size, so this is the smallest of its neighbourhood on the grid, not
+    of all subsets.
 
     Returns:
         why there is none: no measured size is faithful enough, or faithfulness is undefined. What was measured stands.
@@ -55,7 +56,7 @@ def approach(
             return None
         thresholds = tuple(thresholds_of(ranked, [middle], bench.circuit.floor))
         narrowed = dataclasses.replace(
-            asked, thresholds=thresholds, errors=asked.errors[:1], start_layers=(first["start_layer"],),
+            asked, thresholds=thresholds, start_layers=(first["start_layer"],),
             ablations=(first["ablation"],), means_over=(first["means_over"],), target_faithfulness=None,
         )  # fmt: skip
         more = measure(narrowed)

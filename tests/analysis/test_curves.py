@@ -54,6 +54,9 @@ NODES = [
     point(0.2, 5, 7.0, start_layer=1, ablation="zero", means_over="none"),
     point(0.2, 5, 1.4, split="train", data_digest="e"),
     point(0.2, 5, 8.0, data_digest="f"),
+    point(0.2, 5, 1.7, ablation="resample", means_over="none", data_digest="d+0"),
+    point(0.2, 5, 1.8, ablation="resample", means_over="none", data_digest="d+3"),
+    point(0.2, 5, 9.0, ablation="resample", means_over="none", data_digest="e+0"),
     *(point(0.2, 5, n / 10, kind="random", seed=n) for n in range(5)),
 ]
 EDGES = [
@@ -193,17 +196,19 @@ def test_sharing_has_one_row_a_circuit_and_task(stores: Mapping[str, Store], eng
     (task,) = set(faithfulness_table(stores[engine], "pooled")["task"])
     (row,) = sharing_table(stores[engine], [("pooled", 0.2)], [task], resamples=50).to_dict("records")
     assert (row["circuit"], row["n_nodes"], row["kept"], row["kept_low"]) == ("pooled", 5, 0.8, pytest.approx(0.8))
-    assert row["kept_random"] == pytest.approx(0.1)
+    assert (row["n_random"], row["kept_random"]) == (1, pytest.approx(0.1))
     assert sharing_table(stores[engine], [("pooled", 0.3)], [task]).empty
 
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_sensitivity_changes_one_choice_at_a_time(stores: Mapping[str, Store], engine: str) -> None:
     table = sensitivity(stores[engine], "curved", 0.2)
+    assert table.loc[table["value"] == "resample", "moved"].tolist() == pytest.approx([0.2, 0.3])
     moved = {(row["choice"], row["value"]): row["moved"] for row in table.to_dict("records")}
     assert moved == pytest.approx(
         {
             ("", ""): 0.0,
+            ("ablation", "resample"): 0.3,
             ("ablation", "zero"): -0.6,
             ("errors", "remove"): -0.5,
             ("start_layer", "1"): -0.4,
@@ -232,6 +237,7 @@ def test_edges_stand_beside_permuted_and_random_ones(stores: Mapping[str, Store]
     assert table["faithfulness"].tolist() == [0.2, 0.6, 0.8]
     assert table["of_nodes"].tolist() == pytest.approx([0.25, 0.75, 1.0])
     seven = table.iloc[1]
+    assert seven["permuted_95"] == pytest.approx(0.19)  # of three, between the two largest
     assert (seven["permuted"], seven["random"], seven["n_draws"]) == (pytest.approx(0.1), pytest.approx(-0.1), 3)
     assert table["n_draws"].tolist() == [0, 3, 0]
     with pytest.raises(QueryError, match="measure bare --edges 8"):

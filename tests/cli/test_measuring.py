@@ -50,6 +50,7 @@ def test_measure_then_curve_then_a_picture(here: Here, tmp_path: Path) -> None:
     curve = here("curve", A, "--draw", str(tmp_path / "curve.png"), "--show-cypher")
     assert curve.code == 0, curve.err
     assert "log_area" in curve.out
+    assert "n_random  random_95" in curve.out
     assert "measurement_items" in curve.err
     assert (tmp_path / "curve.png").read_bytes().startswith(b"\x89PNG")
     rows = json.loads(here("curve", A, "--format", "json").out)

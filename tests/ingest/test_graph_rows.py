@@ -143,6 +143,7 @@ def test_measurements_stand_for_the_circuit_without_errors_and_at_random(run: Ti
             ("circuit", "default"),
             ("circuit", "remove"),
             *[("random", "default")] * 3,
+            *[("random", "remove")] * 3,
         ]
         sizes = {row["kind"]: row["n_nodes"] for row in here if row["errors"] == "default"}
         kept = [abs(node["effect"]) > threshold and key[0].layer >= 0 for key, node in run.nodes().items()]

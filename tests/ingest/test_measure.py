@@ -163,6 +163,16 @@ def test_what_discovery_measured_is_measured_again_under_the_same_key(place: Pla
         assert row["faithfulness"] == pytest.approx(before[key]["faithfulness"], abs=1e-4)
 
 
+def test_another_seed_of_resampling_is_another_measurement(place: Place) -> None:
+    given: dict[str, Any] = {"thresholds": (place.threshold(),), "errors": ("default",), "ablations": ("resample",)}
+    one, again, other = (place.measure(**given, seed=seed)[0] for seed in (1, 1, 2))
+    (plain,) = place.measure(**given | {"ablations": ("zero",)}, seed=1)
+
+    assert (one["id"] == again["id"], one["id"] == other["id"]) == (True, False)
+    assert [row["data_digest"] for row in (one, other)] == [f"{plain['data_digest']}+{seed}" for seed in (1, 2)]
+    assert one["circuit"] != pytest.approx(other["circuit"], abs=1e-6)
+
+
 def test_random_circuits_stand_beside_each_point_with_its_errors(place: Place) -> None:
     rows = place.measure(sizes=3, random_circuits=4, errors=("default", "nb_remove"))
     for row in (row for row in rows if row["kind"] == "circuit"):
@@ -177,12 +187,14 @@ def test_random_circuits_stand_beside_each_point_with_its_errors(place: Place) -
 
 def test_the_whole_circuit_and_the_smallest_that_is_faithful_enough(place: Place) -> None:
     """The search ends where one node fewer is not enough, or was measured already."""
-    rows = place.measure(sizes=6, target_faithfulness=0.5, errors=("default",))
-    points = sorted((row["n_nodes"], row["faithfulness"]) for row in rows)
+    rows = place.measure(sizes=6, target_faithfulness=0.5)
+    thresholds = {e: {r["node_threshold"] for r in rows if r["errors"] == e} for e in ("default", "remove")}
+    points = sorted((row["n_nodes"], row["faithfulness"]) for row in rows if row["errors"] == "default")
     first = next(i for i, (_, faithfulness) in enumerate(points) if faithfulness >= 0.5)
 
     assert first == 0 or points[first][0] - points[first - 1][0] == 1
     assert len(points) > 6
+    assert thresholds["default"] == thresholds["remove"]
     with pytest.raises(MeasureError, match=r"no measured size of 'tiny' reaches faithfulness 99.* is stored"):
         place.measure(sizes=2, target_faithfulness=99.0, split="train")
     kept = faithfulness_table(place.store, "tiny")
