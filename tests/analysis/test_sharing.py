@@ -245,3 +245,11 @@ def test_of_edges_the_choice_is_to_be_an_end_of_those_compared() -> None:
     often = active[np.argsort(codes)] > np.median(active)
     rise = [float(one.log_odds[often].mean() - one.log_odds[~often].mean()) for one in (of_ends, of_units)]
     assert rise[0] > rise[1] > 0.0
+
+
+def test_weighted_jaccard_alone_is_moved_by_the_scale_of_a_metric() -> None:
+    a = np.array([2.0, -1.0, 0.5, 4.0])
+    found, wanted = (dict(zip(FIGURES, figures(a, scale * a), strict=True)) for scale in (2.0, 1.0))
+    assert found["weighted_jaccard"] == pytest.approx(0.5)
+    moved = {name for name in FIGURES if found[name] != pytest.approx(wanted[name])}
+    assert moved == {"weight_b", "shared_weight_b", "weighted_jaccard"}
