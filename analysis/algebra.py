@@ -7,17 +7,16 @@ applied before or after: for every threshold T, (A ∩ B)_T = A_T ∩ B_T and (A
 
 from __future__ import annotations
 
-import datetime
-import hashlib
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from circuit_atlas._version import __version__
+from circuit_atlas.analysis.derived import derived_circuit, derived_from, own_links, shared_rows
 from circuit_atlas.analysis.thresholds import require_threshold
+from circuit_atlas.analysis.units import of_groups
 from circuit_atlas.cypher import keys
 from circuit_atlas.cypher.rows import CircuitRows, Pair, Row
+from circuit_atlas.cypher.schema import GROUPS
 from circuit_atlas.errors import QueryError
 
 if TYPE_CHECKING:
@@ -33,8 +32,6 @@ _OF_ONE = (
     *("accuracy", "right_sign", "n_items"),
 )
 """Properties that are of a discovery, and of no derived circuit."""
-
-_POINTED_AT = (("EXPLAINS", "Circuit", "Task"), ("USES", "Circuit", "Sae"), ("DREW_FROM", "Circuit", "Candidates"))
 
 _Unit = tuple[str, str | None]
 """Key of a feature or error, and the role where it stands (None: wherever)."""
@@ -94,7 +91,8 @@ def combine(
 
     Raises:
         UnknownCircuitError: there is no such circuit.
-        QueryError: their models, dictionaries or metrics differ, the level does not fit them, or nothing is left.
+        QueryError: their models, dictionaries or metrics differ, the level does not fit them, one is made of groups, or
+            nothing is left.
 
     """
     _refuse_unknown(operation, level)
@@ -148,6 +146,8 @@ def _refuse_unlike(one: _Operand, other: _Operand) -> None:
 def _pooled(rows: CircuitRows, level: Level, threshold: float, *, drop_first: bool) -> _Operand:
     """Pool the nodes of a circuit, and its edges, by unit (and role)."""
     circuit = rows.nodes["Circuit"][0]
+    if circuit["units"] == GROUPS:
+        raise of_groups(circuit["name"], "is combined with none")
     if level == "role" and circuit["positions"] == "sum":
         raise QueryError(f"circuit {circuit['name']!r} sums over positions, so it has no roles: use level 'feature'")
     home = {
@@ -212,18 +212,15 @@ def _rows(
     nodes.append(
         {"id": target, **{k: of_target[k] for k in ("kind", "component", "layer", "is_first_token", "effect")}}
     )
-    shared = _shared(one, other, {unit for unit, _ in effect})
+    operands = (one.rows, other.rows)
+    shared = shared_rows(operands, {unit for unit, _ in effect})
     relationships: dict[Pair, Sequence[Row]] = {
         **shared.relationships,
-        Pair("OF_MODEL", "Circuit", "Model"): [{"from": circuit["id"], "to": circuit["model_id"]}],
-        Pair("HAS_NODE", "Circuit", "CircuitNode"): [{"from": circuit["id"], "to": row["id"]} for row in nodes],
+        **own_links(circuit, nodes, operands),
+        **derived_from(circuit, recipe),
         Pair("EDGE", "CircuitNode", "CircuitNode"): [
             {"from": key[up], "to": target if down is None else key[down], "weight": value}
             for (up, down), value in weight.items()
-        ],
-        Pair("DERIVED_FROM", "Circuit", "Circuit"): [
-            {"from": circuit["id"], "to": operand, "operation": recipe["operation"], "ordinal": ordinal}
-            for ordinal, operand in enumerate(recipe["operands"])
         ],
     }
     for label in ("Feature", "Error"):
@@ -231,31 +228,21 @@ def _rows(
         relationships[Pair("INSTANCE_OF", "CircuitNode", label)] = [
             {"from": key[unit], "to": unit[0]} for unit in effect if about[unit]["kind"] == kind
         ]
-    for pair in (Pair(*names) for names in _POINTED_AT):
-        of_both = (one,) if pair.type == "EXPLAINS" else (one, other)
-        ends = dict.fromkeys(row["to"] for operand in of_both for row in operand.rows.relationships.get(pair, ()))
-        relationships[pair] = [{"from": circuit["id"], "to": end} for end in ends]
     return CircuitRows(circuit["id"], {**shared.nodes, "Circuit": [circuit], "CircuitNode": nodes}, relationships)
 
 
 def _circuit(one: _Operand, recipe: Mapping[str, Any], name: str, n_nodes: int, n_edges: int) -> dict[str, Any]:
-    digest = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:16]
-    return {
-        **one.circuit,
+    changes = {
         **dict.fromkeys(_OF_ONE),
-        "id": keys.circuit_id(one.circuit["model_id"], digest),
         "name": name,
         "positions": "role" if recipe["level"] == "role" else "sum",
         "selection": "mean",
         "first_token": f"{recipe['first_token']} of the circuits it was made from",
         "node_floor": min(recipe["node_thresholds"]),
-        "edge_floor": one.circuit["edge_floor"],
         "n_nodes": n_nodes,
         "n_edges": n_edges,
-        "settings": json.dumps(json.loads(one.circuit["settings"]) | {"recipe": recipe}, sort_keys=True),
-        "created_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "code_version": __version__,
     }
+    return derived_circuit(one.circuit, recipe, **changes)
 
 
 def _node_id(circuit: str, unit: _Unit) -> str:
@@ -283,28 +270,3 @@ def threshold_of_size(store: Store, circuit: str, size: int) -> float:
     pooled = _pooled(store.read_circuit(row["id"]), "feature", 0.0, drop_first=False)
     ranked = sorted((abs(value) for value in pooled.effect.values()), reverse=True)
     return (ranked[size - 1] + ranked[size]) / 2 if size < len(ranked) else 0.0
-
-
-@dataclass(frozen=True)
-class _Shared:
-    nodes: dict[str, Sequence[Row]]
-    relationships: dict[Pair, Sequence[Row]]
-
-
-def _shared(one: _Operand, other: _Operand, homes: set[str]) -> _Shared:
-    """Shared nodes that a derived circuit hangs on, and what connects them."""
-    nodes: dict[str, Sequence[Row]] = {}
-    for label in ("Model", "Sae", "Feature", "Error", "Task", "Candidates"):
-        rows = {row["id"]: row for operand in (other, one) for row in operand.rows.nodes.get(label, ())}
-        wanted: Iterable[Row] = rows.values()
-        if label in ("Feature", "Error"):
-            wanted = [row for key, row in rows.items() if key in homes]
-        nodes[label] = list(wanted)
-    known = {row["id"] for rows in nodes.values() for row in rows}
-    relationships: dict[Pair, Sequence[Row]] = {}
-    for operand in (one, other):
-        for pair, links in operand.rows.relationships.items():
-            if pair.source in ("Sae", "Feature", "Error", "Candidates"):
-                inside = [row for row in links if row["from"] in known and row["to"] in known]
-                relationships[pair] = [*relationships.get(pair, ()), *inside]
-    return _Shared(nodes, relationships)

@@ -2,8 +2,10 @@
 
 Sources: Marks et al. (ICLR 2025), Figure 3; Mueller et al. (2025), "MIB: A Mechanistic Interpretability Benchmark"
 (arXiv 2504.13151), section 4.1, for CPR and CMD. All integrals run over k, the number of nodes as a share of the
-universe (units active on an average example, at the sites that are ablated), by trapezoids between what was measured
-and two points that hold by definition: f(0) = 0 and f(1) = 1.
+universe (units active on an average example, at the sites that are ablated), by trapezoids from f(0) = 0, which holds
+by definition, over the sizes measured. A circuit as large as the universe is not the whole model, for other units are
+active on other examples, and errors may be ablated: f(1) is read off between the sizes measured on both sides of 1, or
+is that of the largest.
 """
 
 from __future__ import annotations
@@ -38,7 +40,12 @@ _SUMMARY = {
     "circuit": Column("string", "", "the circuit"),
     **{name: MEASURED[name] for name in SETTING},
     "points": Column("integer", "", "sizes measured"),
-    "to_share": Column("float", "share", "largest of them over the units active on an average example"),
+    "to_share": Column(
+        "float",
+        "share",
+        "largest of them over the units active on an average example; where below 1, what "
+        "follows takes its faithfulness beyond it",
+    ),
     "cpr": Column("float", "share", "integral of faithfulness over the share of units kept; a perfect ranking nears 1"),
     "cmd": Column("float", "share", "integral of |1 - faithfulness| over the share of units kept; 0 is best"),
     "log_area": Column("float", "share", "mean faithfulness over the logarithm of the size, one node to all active"),
@@ -130,12 +137,16 @@ def summarise_curves(curves: pd.DataFrame, target: float = 0.8) -> pd.DataFrame:
 
 
 def integrals(share: Floats, faithfulness: Floats) -> tuple[float, float]:
-    """CPR and CMD of one curve: ∫ f dk and ∫ |1 - f| dk over k from 0 to 1.
+    """CPR and CMD of one curve: ∫ f dk and ∫ |1 - f| dk over k from 0 to 1; NaN where nothing was measured.
+
+    Beyond the largest share measured, f stays what it is there.
 
     |1 - f| bends where f crosses 1 between two points; the crossing is made a point of its own, so that both
     integrals are exact for a curve of straight lines.
     """
-    k, f = _anchored(share, faithfulness)
+    if not len(share) or np.isnan(share).any():
+        return float("nan"), float("nan")
+    k, f = _up_to(1.0, np.concatenate([[0.0], share]), np.concatenate([[0.0], faithfulness]))
     crossings = [
         k[i] + (1 - f[i]) / (f[i + 1] - f[i]) * (k[i + 1] - k[i])
         for i in range(len(k) - 1)
@@ -147,21 +158,24 @@ def integrals(share: Floats, faithfulness: Floats) -> tuple[float, float]:
 
 
 def log_area(n_nodes: Floats, universe: float, faithfulness: Floats) -> float:
-    """Mean faithfulness over log size from one node to the universe; 0 is taken at one node where none was measured."""
-    if universe <= 1:
+    """Mean faithfulness over log size from one node to the universe; 0 is taken at one node where none was measured.
+
+    Between sizes f is a line over the logarithm; beyond the largest it stays what it is there.
+    """
+    some = n_nodes >= 1  # a set of no node has no logarithm; its faithfulness is 0
+    size, f = n_nodes[some], faithfulness[some]
+    if universe <= 1 or not len(size):
         return float("nan")
-    inside = n_nodes < universe
-    size, f = n_nodes[inside], faithfulness[inside]
-    if not len(size) or size[0] > 1:
+    if size[0] > 1:
         size, f = np.concatenate([[1.0], size]), np.concatenate([[0.0], f])
-    size, f = np.concatenate([size, [universe]]), np.concatenate([f, [1.0]])
-    return float(np.trapezoid(f, np.log(size)) / np.log(universe))
+    over, f = _up_to(float(np.log(universe)), np.log(size), f)
+    return float(np.trapezoid(f, over) / np.log(universe))
 
 
-def _anchored(share: Floats, faithfulness: Floats) -> tuple[Floats, Floats]:
-    inside = share < 1.0
-    k = np.concatenate([[0.0], share[inside], [1.0]])
-    return k, np.concatenate([[0.0], faithfulness[inside], [1.0]])
+def _up_to(end: float, x: Floats, f: Floats) -> tuple[Floats, Floats]:
+    """Points of a line over ascending x as far as `end`, where it is interpolated, or stays the last measured."""
+    inside = x < end
+    return np.append(x[inside], end), np.append(f[inside], np.interp(end, x, f))
 
 
 _SENSITIVITY = {

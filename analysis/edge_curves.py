@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from circuit_atlas.analysis.faithfulness import COLUMNS as MEASURED
 from circuit_atlas.analysis.faithfulness import alike, bootstrap_interval
 from circuit_atlas.analysis.result import METRIC, Column, asked_for, tabulate
+from circuit_atlas.analysis.telling import CHOICES
 from circuit_atlas.errors import QueryError
 
 if TYPE_CHECKING:
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 COLUMNS = {
     "circuit": Column("string", "", "the circuit"),
     "task": Column("string", "", "the task it was measured on"),
+    **{name: MEASURED[name] for name in CHOICES},
     "node_threshold": Column("float", METRIC, "nodes of larger absolute effect take part"),
     "n_nodes": Column("integer", "", "how many these are"),
     "edge_threshold": Column("float", METRIC, "edges of larger absolute weight were kept; NaN: all there can be"),
@@ -66,7 +69,8 @@ def edge_curve(store: Store, circuit: str, *, resamples: int = 2000, seed: int =
         rows.append(
             [
                 name,
-                *(row[column] for column in ("task", "node_threshold", "n_nodes", "edge_threshold", "n_edges")),
+                *(row[column] for column in ("task", *CHOICES)),
+                *(row[column] for column in ("node_threshold", "n_nodes", "edge_threshold", "n_edges")),
                 row["faithfulness"],
                 low,
                 high,
@@ -84,7 +88,8 @@ def _figures(draws: np.typing.NDArray[np.float64]) -> tuple[float, float]:
 
 
 def _order(row: list[Any]) -> tuple[Any, ...]:
-    """By task and nodes, then strongest edges first and every edge last."""
+    """By task, setting and nodes, then strongest edges first and every edge last."""
     found = dict(zip(COLUMNS, row, strict=True))
     weakest = found["edge_threshold"]
-    return str(found["task"]), found["n_nodes"], weakest != weakest, -weakest
+    setting = (str(found[name]) for name in ("task", *CHOICES))
+    return *setting, found["n_nodes"], weakest != weakest, -weakest

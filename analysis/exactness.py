@@ -19,6 +19,7 @@ from circuit_atlas.analysis.ranks import rank_correlation
 from circuit_atlas.analysis.resampling import median_interval, require_resamples, share_interval
 from circuit_atlas.analysis.result import METRIC, Asked, Column, asked_for, rows_of, tabulate
 from circuit_atlas.analysis.structure.sites import site_name
+from circuit_atlas.analysis.units import require_features
 from circuit_atlas.errors import QueryError
 
 if TYPE_CHECKING:
@@ -128,11 +129,12 @@ def measured_points(store: Store, circuit: str, of: str = "edges") -> pd.DataFra
 
     Raises:
         UnknownCircuitError: there is no such circuit.
-        QueryError: `of` is neither nodes nor edges, or none was measured by intervention.
+        QueryError: `of` is neither nodes nor edges, the circuit is made of groups, or nothing was measured so.
 
     """
     if of not in OF:
         raise QueryError(f"of is {of!r}; choose nodes or edges")
+    require_features(store, circuit, "was not measured by intervention")
     found = store.query(f"measured_{of}", circuit=circuit)
     about = store.query("example_items", circuit=circuit)
     said = about.iloc[0]

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from circuit_atlas.analysis.algebra import Operation, combine, name_of
+from circuit_atlas.analysis.faithfulness import COLUMNS as MEASURED
 from circuit_atlas.analysis.faithfulness import faithfulness_table
 from circuit_atlas.analysis.result import METRIC, Asked, Column, tabulate
 
@@ -30,6 +31,7 @@ COLUMNS = {
     "n_nodes": Column("integer", "", "its units, each at every position"),
     "node_threshold": Column("float", METRIC, "nodes of larger absolute effect count"),
     "task": Column("string", "", "the task it was measured on"),
+    "data_digest": MEASURED["data_digest"],
     "kept": Column("float", "share", "faithfulness of it alone: 1 the whole model, 0 every unit ablated"),
     "kept_low": Column("float", "share", "lower bound of its 95 % bootstrap interval"),
     "kept_high": Column("float", "share", "upper bound of its 95 % bootstrap interval"),
@@ -104,7 +106,8 @@ def sharing_table(
         seed: seed of the resampling.
 
     Returns:
-        a row for each circuit on each task that it was measured on, errors as the circuit says.
+        a row for each circuit on each task that it was measured on, errors as the circuit says: held-out examples, all
+        layers ablated, means over all inputs there are. Where data were measured on that differ, a row for each.
 
     """
     rows: list[list[Any]] = []
@@ -112,12 +115,20 @@ def sharing_table(
     for name, threshold in measured:
         table = faithfulness_table(store, name, resamples, seed)
         asked.append(Asked(table.attrs["query"], table.attrs["params"]))
-        for row in table.to_dict("records"):
-            usual = (row["level"], row["ablation"], row["errors"]) == ("sum", "mean", "default")
-            if usual and row["task"] in tasks and abs(row["node_threshold"] - threshold) <= 1e-9 * (1 + threshold):
+        for row in _usual(table).to_dict("records"):
+            if row["task"] in tasks and abs(row["node_threshold"] - threshold) <= 1e-9 * (1 + threshold):
                 found = {column: row[_FROM[column]] if column in _FROM else row.get(column) for column in COLUMNS}
                 rows.append(list((found | {"circuit": table.attrs["params"]["circuit"]}).values()))
     rows.sort(key=lambda row: tasks.index(row[3]))
     order = {name: place for place, (name, _) in enumerate(measured)}
     rows.sort(key=lambda row: order.get(row[0], len(order)))
     return tabulate(COLUMNS, rows, asked, resamples=resamples, seed=seed)
+
+
+def _usual(table: pd.DataFrame) -> pd.DataFrame:
+    """Measurements as the experiment makes them; a task of pairs has means over both inputs, one of prompts has not."""
+    same = (table["level"] == "sum") & (table["ablation"] == "mean") & (table["errors"] == "default")
+    here = table[same & (table["start_layer"] == 0) & (table["split"] == "held-out")]
+    both = here["means_over"] == "clean+patch"
+    alone = (here["means_over"] == "clean") & ~here["task"].isin(here.loc[both, "task"])
+    return here[both | alone]

@@ -14,6 +14,7 @@ import numpy as np
 
 from circuit_atlas.analysis.graph import Floats
 from circuit_atlas.analysis.result import METRIC, Column, asked_for, tabulate
+from circuit_atlas.cypher.defined import least_span
 from circuit_atlas.errors import QueryError
 
 if TYPE_CHECKING:
@@ -62,8 +63,9 @@ def faithfulness_table(
         circuit: its name.
         resamples: bootstrap samples of each interval.
         seed: seed of the resampling.
-        own: whether only what discovery measures is wanted: on the circuit's own task, ablated to means from the
-            layer it says, errors as they are or all removed.
+        own: whether only what discovery measures is wanted: on held-out examples of the circuit's own task, ablated to
+            means (of both inputs, where there are pairs) from the first layer measured, errors as they are or all
+            removed; of several such data sets that with the most examples.
 
     Returns:
         a row a measurement of the circuit, columns as in `COLUMNS`; NaN where undefined or not measured.
@@ -115,8 +117,16 @@ def _own(store: Store, items: pd.DataFrame) -> pd.DataFrame:
     same = (items["task"] == circuit["task"]) & (items["ablation"] == "mean")
     same &= items["errors"].isin(("default", "remove"))
     same &= items["level"].isna() | (items["level"] == circuit["positions"])
-    first: pd.DataFrame = items.loc[same & (items["start_layer"] == items.loc[same, "start_layer"].min())]
-    return first
+    same &= items["split"] == "held-out"
+    same &= items["start_layer"] == items.loc[same, "start_layer"].min()
+    over = items.loc[same, "means_over"]
+    same &= items["means_over"] == ("clean+patch" if (over == "clean+patch").any() else "clean")
+    found: pd.DataFrame = items.loc[same]
+    if found["data_digest"].nunique() > 1:
+        examples = found["full"].map(len, na_action="ignore").fillna(0)
+        largest = found["data_digest"][examples == examples.max()].iloc[0]
+        found = found[found["data_digest"] == largest]
+    return found
 
 
 def alike(items: pd.DataFrame, row: pd.Series[Any], kind: str, also: Sequence[str]) -> pd.DataFrame:
@@ -148,16 +158,17 @@ def bootstrap_interval(
         share: how much of the distribution the interval holds.
 
     Returns:
-        lower and upper bound; NaN where the lists are missing, of one item, or the denominator is zero.
+        lower and upper bound; NaN where the lists are missing or of one item, or the quotient is undefined by the
+        rule that faithfulness is stored by (`cypher.defined`). Resamples in which it is are left out.
 
     """
     draws = resampled_means((kept, empty, full), resamples, seed, items)
-    if draws is None:
+    if draws is None or full is None or empty is None:
         return float("nan"), float("nan")
     kept_mean, empty_mean, full_mean = draws
-    span = full_mean - empty_mean
-    defined = span != 0.0
-    if not defined.any():
+    span, least = full_mean - empty_mean, least_span(float(np.abs(full).mean()))
+    defined = np.abs(span) > least
+    if abs(float(np.mean(full) - np.mean(empty))) <= least or not defined.any():
         return float("nan"), float("nan")
     quotients = (kept_mean - empty_mean)[defined] / span[defined]
     low, high = np.quantile(quotients, [(1 - share) / 2, (1 + share) / 2])

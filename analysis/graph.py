@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from circuit_atlas.analysis.result import Asked, asked_for, rows_of
-from circuit_atlas.analysis.thresholds import require_threshold
+from circuit_atlas.analysis.thresholds import no_node_left, require_threshold
 from circuit_atlas.errors import QueryError
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ _KEPT = (
     "effect",
     "effect_se",
     "label",
-    "promotes",
+    "unit_id",
     "name",
 )
 
@@ -45,7 +45,7 @@ class CircuitGraph:
 
     Attributes:
         nodes: a row a node, in topological order: id, kind, component, layer, feature_index, position, role, effect
-            and effect_se (units of the metric), label, promotes; where nodes are groups, name.
+            and effect_se (units of the metric), label, unit_id; where nodes are groups of a grouping, name.
         source: upstream place of each edge in `nodes`; edges are sorted by it, then by their target.
         target: downstream place of each edge.
         weight: weight of each edge (units of the metric).
@@ -53,6 +53,7 @@ class CircuitGraph:
             effect is too small to divide by.
         too_small: ids of the nodes whose effect is too small to divide by.
         least_z: effects of fewer standard errors count as too small.
+        unsure: ids of the nodes whose standard error is not known (a derived circuit's): `least_z` holds none of them.
         asked: the queries that gave it, that of the edges first.
 
     """
@@ -64,12 +65,16 @@ class CircuitGraph:
     fraction: Floats
     too_small: tuple[str, ...]
     least_z: float = 0.0
+    unsure: tuple[str, ...] = ()
     asked: tuple[Asked, ...] = ()
 
     @property
     def about(self) -> dict[str, Any]:
-        """What a result on paths says beside its rows: `least_z`, and as `left_out` the nodes that carry none."""
-        return {"least_z": self.least_z, "left_out": list(self.too_small)}
+        """What a result on paths says beside its rows.
+
+        `least_z`; as `left_out` the nodes that carry none; as `unsure` those whose standard error is not known.
+        """
+        return {"least_z": self.least_z, "left_out": list(self.too_small), "unsure": list(self.unsure)}
 
     @property
     def params(self) -> dict[str, Any]:
@@ -106,11 +111,13 @@ def fetch_graph(
         node_threshold: nodes of larger absolute effect only (units of the metric).
         edge_threshold: edges of larger absolute weight only (units of the metric).
         least_z: an effect of fewer standard errors counts as too small to divide by: where effects of several examples
-            cancel, the quotient of a weight by their mean is noise of any size.
+            cancel, the quotient of a weight by their mean is noise of any size. It holds back no node without a
+            standard error, as those of derived circuits are: `unsure` names them.
 
     Raises:
         UnknownCircuitError: there is no such circuit.
-        QueryError: least_z is negative, the thresholds do not fit the selection, or edges run in a circle.
+        QueryError: least_z is negative, the thresholds do not fit the selection, no node is above them, or edges run
+            in a circle.
 
     """
     if not least_z >= 0.0:
@@ -118,6 +125,10 @@ def fetch_graph(
     require_threshold(store, circuit, node_threshold=node_threshold, edge_threshold=edge_threshold)
     edges = store.query("edges", circuit=circuit, node_threshold=node_threshold, edge_threshold=edge_threshold)
     nodes = store.query("nodes", circuit=circuit, node_threshold=node_threshold)
+    if not (nodes["kind"] != "target").any():
+        every = store.query("nodes", circuit=circuit)
+        strongest = every["effect"][every["kind"] != "target"].abs().max()
+        raise no_node_left(circuit, node_threshold, float(strongest))
     return graph_of(nodes, edges, least_z)
 
 
@@ -142,11 +153,11 @@ def graph_of(nodes: pd.DataFrame, edges: pd.DataFrame, least_z: float = 0.0) -> 
     effect = nodes["effect"].to_numpy(np.float64)
     units = (nodes["kind"] != "target").to_numpy()
     floor = RELATIVE_FLOOR * float(np.abs(effect[units]).max(initial=0.0))
-    unsure = least_z * nodes["effect_se"].fillna(0.0).to_numpy(np.float64)
-    small = (np.abs(effect) <= floor) | (np.abs(effect) < unsure)
+    error = nodes["effect_se"].to_numpy(np.float64)
+    small = (np.abs(effect) <= floor) | (np.abs(effect) < least_z * np.nan_to_num(error))
     fraction = np.divide(weight, effect[source], out=np.zeros_like(weight), where=~small[source])
-    too_small = tuple(nodes["id"][small & units])
-    return CircuitGraph(nodes, source, target, weight, fraction, too_small, least_z, asked)
+    too_small, unsure = (tuple(nodes["id"][some & units]) for some in (small, np.isnan(error)))
+    return CircuitGraph(nodes, source, target, weight, fraction, too_small, least_z, unsure, asked)
 
 
 def _topological(n: int, source: Ints, target: Ints, circuit: str) -> Ints:
@@ -169,11 +180,11 @@ def _topological(n: int, source: Ints, target: Ints, circuit: str) -> Ints:
 
 
 def readable(node: Any) -> str:
-    """Name a node for people: `resid_3/417@subject`, `attn_0/error@4`, `target`."""
+    """Name a node for people: `resid_3/417@subject`, `resid_3/417+2@subject`, `attn_0/error@4`, `target`."""
     if node.kind == "target":
         return "target"
     site = node.component if node.component == "embed" else f"{node.component}_{node.layer}"
-    unit = "error" if node.kind == "error" else str(node.feature_index)
+    unit = "error" if node.kind == "error" else node.label if node.kind == "group" else str(node.feature_index)
     where = node.role if isinstance(node.role, str) else "" if _missing(node.position) else str(node.position)
     return f"{site}/{unit}@{where}" if where else f"{site}/{unit}"
 

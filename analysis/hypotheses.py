@@ -22,9 +22,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from circuit_atlas.analysis.faithfulness import COLUMNS as MEASURED
 from circuit_atlas.analysis.graph import Floats
 from circuit_atlas.analysis.ranks import false_discovery
 from circuit_atlas.analysis.result import METRIC, Column, asked_for, rows_of, tabulate
+from circuit_atlas.analysis.telling import CHOICES
+from circuit_atlas.analysis.units import require_features
+from circuit_atlas.cypher.defined import least_span
 from circuit_atlas.errors import QueryError
 
 if TYPE_CHECKING:
@@ -38,7 +42,7 @@ _WHERE = {
     "node_threshold": Column("float", METRIC, "nodes of larger absolute effect were kept"),
     "n_nodes": Column("integer", "", "units kept"),
     "errors": Column("string", "", "what was done with error units"),
-    "ablation": Column("string", "", "what ablated units were set to"),
+    **{name: MEASURED[name] for name in CHOICES},
     "n_items": Column("integer", "", "distinct items measured on"),
 }
 _TESTED = {
@@ -125,8 +129,7 @@ def independence(store: Store, circuits: str | Sequence[str], *, alpha: float = 
     for one in rows:
         if one.complement is not None:
             rest = _mean(one.complement - one.empty, one.items)
-            span = float((one.full - one.empty).mean())
-            share = rest.mean / span if span else math.nan
+            share = rest.mean / _span(one)
             found.append((*one.where, rest.mean, *rest.interval(1 - alpha), share, rest.p_other))
     return _adjusted(INDEPENDENCE, found, asked, alpha)
 
@@ -149,11 +152,10 @@ def minimality(store: Store, circuits: str | Sequence[str], *, alpha: float = 0.
                 f"removals of circuit {one.where[0]!r} at {one.where[2]:g} stand without the circuit that units were "
                 "left out of: measure them again"
             )
-        span = float((one.full - one.empty).mean())
-        sign = math.copysign(1.0, span)
+        sign = math.copysign(1.0, float((one.full - one.empty).mean()))
         hurt = _mean(sign * (one.whole - one.kept), one.items)
         low = hurt.interval(1 - 2 * alpha)[0]
-        share = hurt.mean / abs(span) if span else math.nan
+        share = hurt.mean / abs(_span(one))
         found.append((*one.where, one.removed, hurt.mean, share, low, hurt.p_greater))
     table = _adjusted(MINIMALITY, found, asked, alpha)
     about = table.attrs
@@ -212,6 +214,12 @@ class Mean(NamedTuple):
         return min(1.0, 2 * min(self.p_greater, self.p_less))
 
 
+def _span(one: _Measured) -> float:
+    """Mean of m(M) - m(∅); NaN where shares of it are undefined."""
+    span = float((one.full - one.empty).mean())
+    return span if abs(span) > least_span(float(np.abs(one.full).mean())) else math.nan
+
+
 def _mean(values: Floats, items: Sequence[int]) -> Mean:
     """Mean over examples; its error as if items were drawn: sqrt(I/(I-1) Σ (s_i - m n_i)²) / N."""
     mean = float(values.mean())
@@ -231,6 +239,8 @@ def _measured(
     names = [circuits] if isinstance(circuits, str) else list(circuits)
     if not names:
         raise QueryError("name at least one circuit")
+    for name in names:
+        require_features(store, name, "cannot be run in the model, so that there is nothing to test")
     tables = [store.query("measurement_items", circuit=name) for name in names]
     found: list[_Measured] = []
     for name, table in zip(names, tables, strict=True):
@@ -261,7 +271,8 @@ def _is_whole(row: Any) -> bool:
 def _taken(row: Any, whole: Any) -> _Measured:
     full, empty, kept = (np.array(one, np.float64) for one in (row.full, row.empty, row.only_circuit))
     items = row.items if isinstance(row.items, list) and len(row.items) == len(full) else list(range(len(full)))
-    where = (row.circuit, row.task, row.node_threshold, row.n_nodes, row.errors, row.ablation, len(set(items)))
+    chosen = (getattr(row, name) for name in CHOICES)
+    where = (row.circuit, row.task, row.node_threshold, row.n_nodes, row.errors, *chosen, len(set(items)))
     complement = np.array(row.complement, np.float64) if isinstance(row.complement, list) else None
     beside = np.array(whole, np.float64) if isinstance(whole, list) else None
     return _Measured(where, items, full, empty, kept, complement, row.removed, beside)

@@ -11,7 +11,8 @@ t(d→e) = w(d→e) / effect(d), it is w(first edge) · Π t(later edges).
 
 Effects and weights are means over examples. An inner node whose absolute effect is at most 1e-6 of the largest
 carries no path, for the quotient would be rounding alone; `attrs["left_out"]` names such nodes. A path through an
-error unit has no such scalar (its weights are taken through a vector, not one feature), so it is marked approximate.
+error unit has no such scalar (its weights are taken through a vector, not one feature), so it is marked approximate;
+one that starts at an error unit does not divide by its effect, and is as exact as others.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 COLUMNS = {
     "rank": Column("integer", "", "1 for the strongest"),
     "strength": Column("float", METRIC, "product of weights over effects of inner nodes, signed"),
-    "approximate": Column("boolean", "", "whether it passes through an error unit"),
+    "approximate": Column("boolean", "", "whether it passes through an error unit; one may start there"),
     "n_edges": Column("integer", "", "edges on the path"),
     "path": Column("string", "", "its nodes for people, embedding first"),
     "nodes": Column("list of strings", "", "keys of its circuit nodes, embedding first"),
@@ -166,7 +167,7 @@ def path_table(graph: CircuitGraph, paths: list[tuple[float, list[int]]]) -> pd.
         (
             rank,
             strength,
-            any(kinds[place] == "error" for place in path),
+            any(kinds[place] == "error" for place in path[1:-1]),
             len(path) - 1,
             " → ".join(names[place] for place in path),
             [ids[place] for place in path],

@@ -28,6 +28,14 @@ def require_threshold(store: Store, circuit: str, *, node_threshold: float = 0.0
     refuse_threshold(row["name"], row, node_threshold=node_threshold, edge_threshold=edge_threshold)
 
 
+def no_node_left(circuit: str, threshold: float, strongest: float) -> QueryError:
+    """Say that a threshold is above the strongest node of a circuit (units of the metric)."""
+    return QueryError(
+        f"node_threshold {threshold:g} leaves no node of circuit {circuit!r}, whose strongest has an effect of "
+        f"{strongest:.3g}: give a lower one"
+    )
+
+
 def refuse_threshold(circuit: str, row: pd.Series[Any], *, node_threshold: float, edge_threshold: float) -> None:
     """Refuse what `require_threshold` refuses, given a row with the circuit's selection, node_floor and edge_floor."""
     if row["selection"] != "per-example":

@@ -172,6 +172,7 @@ def _header(key: str, number: int, task: str, n_nodes: int, n_edges: int, n_exam
         "ablation": "patch",
         "selection": "mean",
         "positions": "sum",
+        "units": "features",
         "outer_gradient": "clean",
         "jacobian": "clean",
         "first_token": "kept",

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from circuit_atlas.cypher.declared import Property
 from circuit_atlas.cypher.prepare import typed_column
 from circuit_atlas.cypher.rows import Pair, Row
-from circuit_atlas.cypher.schema import LABEL_BY_NAME, RELATIONSHIP_BY_NAME, Property
+from circuit_atlas.cypher.schema import LABEL_BY_NAME, RELATIONSHIP_BY_NAME
 from circuit_atlas.cypher.statements import (
     MADE_AT,
     find_nodes,

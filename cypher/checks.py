@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from circuit_atlas.cypher.declared import Label, Property
 from circuit_atlas.cypher.reading import Rows
-from circuit_atlas.cypher.schema import LABELS, RELATIONSHIPS, Label, Property
+from circuit_atlas.cypher.schema import LABELS, RELATIONSHIPS
 
 MOST = 100
 """Problems of one kind that are listed."""
@@ -54,6 +55,8 @@ def checks() -> Iterator[Check]:
             yield _missing_in_relationship(relationship.name, declared)
     yield from (_exactly_one(*wanted) for wanted in EXACTLY_ONE)
     yield from _units()
+    yield from _groups()
+    yield from _similar()
     yield from _sizes()
     yield from _edges()
 
@@ -105,9 +108,48 @@ def _units() -> Iterator[Check]:
             f"CircuitNode {{id}} of kind {kind} is an instance of {{times}} {label} nodes, where one is right",
         )
     yield Check(
-        "MATCH (n:CircuitNode) WHERE NOT n.kind IN ['feature', 'error', 'target'] "
+        "MATCH (n:CircuitNode) WHERE NOT n.kind IN ['feature', 'group', 'error', 'target'] "
         "RETURN n.id AS id, n.kind AS kind ORDER BY id",
         "CircuitNode {id} has the unknown kind {kind}",
+    )
+
+
+def _groups() -> Iterator[Check]:
+    """Groups hold features and are instances of none, so that comparisons of features never count one."""
+    yield Check(
+        "MATCH (n:CircuitNode) WHERE n.kind = 'group' AND NOT EXISTS { MATCH (n)-[:HOLDS]->(:Feature) } "
+        "RETURN n.id AS id ORDER BY id",
+        "CircuitNode {id} of kind group holds no feature",
+    )
+    yield Check(
+        "MATCH (n:CircuitNode) WHERE n.kind IN ['group', 'target'] "
+        "AND EXISTS { MATCH (n)-[:INSTANCE_OF]->(:Feature|Error) } RETURN n.id AS id, n.kind AS kind ORDER BY id",
+        "CircuitNode {id} of kind {kind} is an instance of something, where none is right",
+    )
+    yield Check(
+        "MATCH (n:CircuitNode)-[:HOLDS]->(:Feature) WHERE n.kind <> 'group' "
+        "RETURN DISTINCT n.id AS id, n.kind AS kind ORDER BY id",
+        "CircuitNode {id} of kind {kind} holds features, which only groups do",
+    )
+    yield Check(
+        "MATCH (c:Circuit)-[:HAS_NODE]->(n:CircuitNode) WHERE (c.units = 'groups' AND n.kind = 'feature') "
+        "OR (c.units = 'features' AND n.kind = 'group') "
+        "RETURN DISTINCT c.name AS name, c.units AS units, n.kind AS kind ORDER BY name",
+        "Circuit {name} says that its units are {units}, but it has nodes of kind {kind}",
+    )
+
+
+def _similar() -> Iterator[Check]:
+    yield Check(
+        "MATCH (a:Feature)-[r:SIMILAR_TO]->(b:Feature) WHERE r.cosine < -1.0 OR r.cosine > 1.0 OR a.id = b.id "
+        "RETURN a.id AS source, b.id AS target, r.cosine AS cosine ORDER BY source, target",
+        "SIMILAR_TO from {source} to {target} with cosine {cosine} is none between two features",
+    )
+    yield Check(
+        "MATCH (a:Feature)-[:SIMILAR_TO]->(b:Feature) WHERE a.id <> b.id "
+        "WITH CASE WHEN a.id < b.id THEN a.id ELSE b.id END AS one, CASE WHEN a.id < b.id THEN b.id ELSE a.id END "
+        "AS other, count(*) AS times WHERE times > 1 RETURN one, other, times ORDER BY one, other",
+        "SIMILAR_TO joins {one} and {other} {times} times, where once is right",
     )
 
 

@@ -49,6 +49,11 @@ def unit(site: str, index: int | None) -> str:
     return f"{site}/error" if index is None else f"{site}/feature/{index}"
 
 
+def group(site: str, index: int) -> str:
+    """Name of a group of features of a site inside a circuit, from the index of its strongest member."""
+    return f"{site}/group/{index}"
+
+
 def circuit_node_id(circuit: str, unit_name: str, position: int | str | None) -> str:
     """Key of a unit inside a circuit, at a position, at all positions of an encoded role, or (None) at all."""
     return f"{circuit}/{unit_name}/{'*' if position is None else position}"

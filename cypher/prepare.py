@@ -14,8 +14,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from circuit_atlas.cypher.declared import Property, PropertyType
 from circuit_atlas.cypher.rows import CircuitRows, Pair, Row
-from circuit_atlas.cypher.schema import LABEL_BY_NAME, LABELS, RELATIONSHIP_BY_NAME, Property, PropertyType
+from circuit_atlas.cypher.schema import LABEL_BY_NAME, LABELS, RELATIONSHIP_BY_NAME
 from circuit_atlas.errors import StoreError
 
 ARROW: Mapping[PropertyType, pa.DataType] = {

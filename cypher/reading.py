@@ -57,7 +57,10 @@ def _read_once(store: Rows, circuit: list[RowDict], circuit_id: str) -> CircuitR
     relationships = {pair: _owned_relationships(store, pair, circuit_id) for pair in OWNED_PAIRS}
     reached = _targets(relationships)
     for pair in (pair for pair in SHARED_PAIRS if pair.source != "Annotation"):
-        relationships[pair] = _shared_relationships(store, pair, reached.get(pair.source, set()))
+        found = _shared_relationships(store, pair, reached.get(pair.source, set()))
+        if pair.source == pair.target:  # features alike: of this circuit's own, not of all that any circuit has
+            found = [row for row in found if row["to"] in reached[pair.target]]
+        relationships[pair] = found
         reached.setdefault(pair.target, set()).update(row["to"] for row in relationships[pair])
     for shared in SHARED:
         nodes[shared.name] = _nodes(store, shared.name, sorted(reached.get(shared.name, ())))

@@ -9,72 +9,15 @@ shared nodes are merged, and a null never overwrites a value that an earlier wri
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import StrEnum
+from circuit_atlas.cypher.declared import Label, Property, PropertyType, Relationship
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
+GROUPS = "groups"
+"""What `Circuit.units` says where its nodes are groups of features."""
 
-class PropertyType(StrEnum):
-    """The types a property may have, the same on both engines."""
-
-    STRING = "string"
-    INTEGER = "integer"
-    FLOAT = "float"
-    BOOLEAN = "boolean"
-    STRINGS = "list of strings"
-    INTEGERS = "list of integers"
-    FLOATS = "list of floats"
-
-
-@dataclass(frozen=True)
-class Property:
-    """One property of a node or relationship.
-
-    Attributes:
-        name: its name in Cypher.
-        type: its type.
-        description: what it is, with its unit where it has one.
-        required: whether every node must have it (the store's check reports where it is missing).
-
-    """
-
-    name: str
-    type: PropertyType
-    description: str
-    required: bool = False
-
-
-@dataclass(frozen=True)
-class Label:
-    """One node label: what it stands for, its key's form and its properties (`id` first).
-
-    Attributes:
-        name: the label.
-        key: the form of its `id`, for the reference page.
-        description: one sentence.
-        properties: all of its properties, `id` first.
-        owned: whether its nodes belong to one circuit, and are replaced and deleted with it.
-        guard: the property whose change under a known id is refused (another model under a known name), if any.
-
-    """
-
-    name: str
-    key: str
-    description: str
-    properties: tuple[Property, ...]
-    owned: bool = False
-    guard: str | None = None
-
-
-@dataclass(frozen=True)
-class Relationship:
-    """One relationship type, the pairs of labels it connects (from, to) and its properties."""
-
-    name: str
-    description: str
-    pairs: tuple[tuple[str, str], ...]
-    properties: tuple[Property, ...] = ()
+LEAST_COSINE = 0.3
+"""Decoder directions whose cosine is smaller, sign aside, are not stored as similar."""
 
 
 def _props(*declared: tuple[str, PropertyType, str] | tuple[str, PropertyType, str, bool]) -> tuple[Property, ...]:
@@ -198,6 +141,7 @@ LABELS: tuple[Label, ...] = (
             ("ablation", S, "the other end of the effects: patch, zero, mean or resample", True),
             ("selection", S, "on the mean effect, or per example", True),
             ("positions", S, "keep (a node per position), sum, or role (a node per role)", True),
+            ("units", S, "what its nodes are: features (with errors), or groups of features (with errors)", True),
             ("outer_gradient", S, "gradient at the downstream end of an edge: clean or ig", True),
             (
                 "jacobian",
@@ -248,13 +192,14 @@ LABELS: tuple[Label, ...] = (
     Label(
         "CircuitNode",
         "circuit id / unit / position, `*` where positions are summed: `…/resid_3/feature/417/*`",
-        "A unit (feature, error or target) inside one circuit.",
+        "A unit (feature, group of features, error or target) inside one circuit.",
         _props(
             _ID,
-            ("kind", S, "feature, error or target", True),
+            ("kind", S, "feature, group (of features), error or target", True),
             _COMPONENT,
             _LAYER,
             ("feature_index", N, "its row in the dictionary (features only)"),
+            ("label", S, "a short name: of a group its strongest feature and how many others it holds, `417+3`"),
             ("position", N, "token position from 0; null where positions are summed"),
             ("role", S, "the position's name in the template, such as `subject`; else its token where all agree"),
             ("is_first_token", B, "whether the position is the first of the input", True),
@@ -278,17 +223,22 @@ LABELS: tuple[Label, ...] = (
                 "kind",
                 S,
                 "circuit; random (random nodes with its errors); removal (one unit less); edges, edges-permuted and "
-                "edges-random of its edges",
+                "edges-random of its edges; proximal (the whole model without units of the last layer)",
                 True,
             ),
-            ("removed", S, "the unit that a removal leaves out, as in the key of its node: `resid_3/feature/417/*`"),
+            (
+                "removed",
+                S,
+                "the unit that a removal or proximal leaves out, as in the key of its node: `resid_3/feature/417/*`; "
+                "several of one site `resid_3/*`, of several `*`",
+            ),
             ("node_threshold", F, "nodes of larger absolute effect were kept (units of the metric)", True),
             (
                 "edge_threshold",
                 F,
                 "edges of larger absolute weight were kept (units of the metric)",
             ),
-            ("n_nodes", N, "number of units kept", True),
+            ("n_nodes", N, "number of units kept; of kind proximal, of units removed", True),
             ("n_edges", N, "number of edges kept, where edges were measured"),
             ("n_active", F, "mean number of units active on one example: the universe that n_nodes is counted against"),
             ("level", S, "where its nodes act: keep (at their position), role (at it), or sum (at every position)"),
@@ -358,7 +308,8 @@ RELATIONSHIPS: tuple[Relationship, ...] = (
         "the circuits that a derived circuit was made from",
         (("Circuit", "Circuit"),),
         _props(
-            ("operation", S, "intersection, difference, union, …", True), ("ordinal", N, "place of the operand", True)
+            ("operation", S, "intersection, difference, union or groups", True),
+            ("ordinal", N, "place of the operand", True),
         ),
     ),
     Relationship("HAS_NODE", "the units of a circuit, its target among them", (("Circuit", "CircuitNode"),)),
@@ -366,6 +317,14 @@ RELATIONSHIPS: tuple[Relationship, ...] = (
         "INSTANCE_OF",
         "the feature or error that a circuit node is an instance of",
         (("CircuitNode", "Feature"), ("CircuitNode", "Error")),
+    ),
+    Relationship("HOLDS", "the features that a circuit node of kind group stands for", (("CircuitNode", "Feature"),)),
+    Relationship(
+        "SIMILAR_TO",
+        "features of one site, or of two residual sites that follow each other, whose decoder directions point alike "
+        f"or apart (absolute cosine at least {LEAST_COSINE:g}); once a pair, from the lower layer, then index",
+        (("Feature", "Feature"),),
+        _props(("cosine", F, "cosine of the two decoder directions", True)),
     ),
     Relationship(
         "EDGE",

@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 
-from circuit_atlas.cypher.schema import LABELS, RELATIONSHIPS, SCHEMA_VERSION, Label, Property, Relationship
+from circuit_atlas.cypher.declared import Label, Property, Relationship
+from circuit_atlas.cypher.schema import LABELS, RELATIONSHIPS, SCHEMA_VERSION
 
 _HEAD = f"""\
 # The graph's schema

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from circuit_atlas.cypher.declared import Label
 from circuit_atlas.cypher.rows import Pair
-from circuit_atlas.cypher.schema import LABEL_BY_NAME, LABELS, RELATIONSHIPS, Label
+from circuit_atlas.cypher.schema import LABEL_BY_NAME, LABELS, RELATIONSHIPS
 
 SHARED: tuple[Label, ...] = tuple(label for label in LABELS if not label.owned and label.name != "Meta")
 """Labels whose nodes outlive a circuit."""

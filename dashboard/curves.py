@@ -9,6 +9,7 @@ import streamlit as st
 
 from circuit_atlas.analysis import faithfulness_curves, summarise_curves
 from circuit_atlas.analysis.plots import draw_curves
+from circuit_atlas.analysis.telling import told_apart
 from circuit_atlas.cypher.store import Store
 from circuit_atlas.dashboard.wording import as_text
 from circuit_atlas.errors import QueryError
@@ -60,4 +61,4 @@ def show_curves(store: Store, names: Sequence[str], chosen: str) -> None:
 
 
 def _renamed(table: pd.DataFrame, columns: dict[str, str]) -> pd.DataFrame:
-    return table[list(columns)].rename(columns=columns)
+    return table[told_apart(table, list(columns))].rename(columns=columns)

@@ -8,12 +8,15 @@ from circuit_atlas.dashboard.palette import NEGATIVE, NEUTRAL, POSITIVE
 _ROW = "display:flex;flex-wrap:wrap;gap:2px 18px;align-items:center;font-size:0.85rem;color:#5b6270"
 
 
-def legend_html(largest_effect: float, largest_weight: float) -> str:
-    """One line of signs and words; the two figures are the largest |effect| and |weight| drawn."""
+def legend_html(largest_effect: float, largest_weight: float, *, grouped: bool = False) -> str:
+    """One line of signs and words; the two figures are the largest |effect| and |weight| drawn.
+
+    `grouped` says that groups of features are drawn in the place of features.
+    """
     signs = [
         ("━", POSITIVE, "positive"),
         ("━", NEGATIVE, "negative"),
-        ("●", NEUTRAL, "feature"),
+        ("■", NEUTRAL, "group of features") if grouped else ("●", NEUTRAL, "feature"),
         ("▲", NEUTRAL, "error of a dictionary"),
         ("◆", INK, "target: the metric"),
     ]

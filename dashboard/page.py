@@ -15,6 +15,7 @@ import pandas as pd
 import streamlit as st
 
 from circuit_atlas.cypher import connect
+from circuit_atlas.cypher.schema import GROUPS
 from circuit_atlas.cypher.store import Store
 from circuit_atlas.dashboard.answers import Answer, ask
 from circuit_atlas.dashboard.curves import show_curves
@@ -22,7 +23,14 @@ from circuit_atlas.dashboard.graph_view import draw, to_html
 from circuit_atlas.dashboard.layout import Columns
 from circuit_atlas.dashboard.legend import legend_html
 from circuit_atlas.dashboard.records import records
-from circuit_atlas.dashboard.tables import circuit_table, facts, measurement_table, setting_line, strongest_table
+from circuit_atlas.dashboard.tables import (
+    circuit_table,
+    facts,
+    group_table,
+    measurement_table,
+    setting_line,
+    strongest_table,
+)
 from circuit_atlas.dashboard.thresholds import first_step, kept, spell, steps
 from circuit_atlas.dashboard.wording import as_text
 from circuit_atlas.errors import AtlasError
@@ -78,7 +86,9 @@ def _show_store(store: Store) -> None:
     listed = next(row for row in records(circuits.frame) if row["name"] == name)
     _show_heading(records(circuit.frame)[0], listed["faithfulness"])
     _show_drawing(store, name, view, (listed["n_nodes"], listed["n_edges"]))
-    show_curves(store, names, name)
+    run_in_model = [row["name"] for row in records(circuits.frame) if row["units"] != GROUPS]
+    if name in run_in_model:
+        show_curves(store, run_in_model, name)
     _show_settings(circuit, ask(store, "measurements", circuit=name))
 
 
@@ -127,12 +137,18 @@ def _show_drawing(store: Store, name: str, view: View, stored: tuple[int, int]) 
     if inner.empty:
         st.warning("No node has an effect above this threshold: lower the node threshold.")
         return
-    st.html(legend_html(inner["effect"].abs().max(), edges.frame["weight"].abs().max()))
+    grouped = bool((inner["kind"] == "group").any())
+    st.html(legend_html(inner["effect"].abs().max(), edges.frame["weight"].abs().max(), grouped=grouped))
     drawing = draw(nodes.frame, edges.frame, view.columns)
     st.iframe(to_html(drawing), height=drawing.height)
     _show_cypher(nodes, edges)
     st.markdown(f"**Strongest nodes** of the {len(inner):,} drawn")
     st.dataframe(strongest_table(nodes.frame, STRONGEST), hide_index=True)
+    if grouped:
+        groups = ask(store, "group_members", circuit=name, node_threshold=view.node_threshold, limit=STRONGEST)
+        st.markdown("**Strongest groups** with the features that they hold")
+        st.dataframe(group_table(groups.frame), hide_index=True)
+        _show_cypher(groups)
 
 
 def _show_settings(circuit: Answer, measurements: Answer) -> None:

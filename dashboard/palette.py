@@ -13,7 +13,7 @@ POSITIVE = BLUE
 NEGATIVE = VERMILION
 NEUTRAL = GREY
 
-SHAPES = {"feature": "dot", "error": "triangle", "target": "diamond"}
+SHAPES = {"feature": "dot", "group": "square", "error": "triangle", "target": "diamond"}
 """Shape of each kind of node in the drawing library's words."""
 
 _SMALLEST_NODE, _LARGEST_NODE = 4.0, 17.0

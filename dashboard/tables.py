@@ -56,13 +56,27 @@ def strongest_table(nodes: pd.DataFrame, limit: int) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "unit": [unit_name(row) for row in rows],
-            "label": [row["label"] or "" for row in rows],
+            "label": ["" if row["kind"] == "group" else row["label"] or "" for row in rows],
             "position": pd.array([row["position"] for row in rows], dtype="Int64"),
             "role": [row["role"] or "" for row in rows],
             "effect": [row["effect"] for row in rows],
             "± s.e.": [row["effect_se"] for row in rows],
             "fires on": [tokens(row["top_tokens"]) for row in rows],
             "promotes": [tokens(row["promotes"]) for row in rows],
+        }
+    )
+
+
+def group_table(groups: pd.DataFrame) -> pd.DataFrame:
+    """The groups of the query `group_members`, with the features that each holds."""
+    rows = records(groups)
+    return pd.DataFrame(
+        {
+            "group": [unit_name(row | {"kind": "group"}) for row in rows],
+            "role": [row["role"] or "" for row in rows],
+            "effect": [row["effect"] for row in rows],
+            "features": [row["n_members"] for row in rows],
+            "held": [" ".join(sorted((key.rpartition("/")[2] for key in row["members"]), key=int)) for row in rows],
         }
     )
 

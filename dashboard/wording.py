@@ -36,16 +36,18 @@ def tokens(values: Sequence[str] | None) -> str:
 
 
 def unit_name(row: Mapping[str, Any]) -> str:
-    """A unit's name in the field's way: `resid_3/417`, `mlp_0/error`, `embed/12`, `target`."""
+    """A unit's name in the field's way: `resid_3/417`, `resid_3/417+2` (a group), `mlp_0/error`, `target`."""
     if row["kind"] == "target":
         return "target"
     site = row["component"] if row["component"] == "embed" else f"{row['component']}_{int(row['layer'])}"
+    if row["kind"] == "group":
+        return f"{site}/{row['label']}"
     return f"{site}/error" if row["kind"] == "error" else f"{site}/{int(row['feature_index'])}"
 
 
 def node_label(row: Mapping[str, Any]) -> str:
     """The short text under a node: its label, else its index and the token it fires on most."""
-    if row["kind"] != "feature":
+    if row["kind"] not in ("feature", "group"):
         return str(row["kind"])
     if row.get("label"):
         return clipped(str(row["label"]), LABEL_LENGTH)
@@ -56,7 +58,8 @@ def node_label(row: Mapping[str, Any]) -> str:
 
 def node_hover(row: Mapping[str, Any]) -> str:
     """Unit, place, effect, and what the feature fires on and promotes; one line each."""
-    lines = [unit_name(row) + (f" · {row['label']}" if row.get("label") else "")]
+    named = row.get("label") and row["kind"] != "group"
+    lines = [unit_name(row) + (f" · {row['label']}" if named else "")]
     if row.get("position") is not None:
         role = f" ({row['role']})" if row.get("role") else ""
         lines.append(f"position {int(row['position'])}{role}")

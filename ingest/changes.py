@@ -17,8 +17,9 @@ from circuit_atlas.errors import AttributionError
 from circuit_atlas.ingest.baselines import Baseline, zero_baselines
 from circuit_atlas.ingest.batches import Batch
 from circuit_atlas.ingest.dictionary import Rows, SparseDictionary
-from circuit_atlas.ingest.language_model import Around, LanguageModel
+from circuit_atlas.ingest.language_model import LanguageModel
 from circuit_atlas.ingest.sites import COMPONENTS, Site
+from circuit_atlas.ingest.starts import Around
 
 _SLICE_NUMBERS = 8_000_000
 """Most numbers in one slice of dense activations, or of gathered decoder rows."""

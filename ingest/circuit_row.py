@@ -71,6 +71,7 @@ def circuit_row(
         "ablation": facts.ablation,
         "selection": settings.selection,
         "positions": settings.positions,
+        "units": "features",
         "outer_gradient": settings.outer_gradient,
         "jacobian": settings.jacobian,
         "first_token": "kept: its units are nodes like any other, marked is_first_token",

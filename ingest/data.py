@@ -21,10 +21,11 @@ class Data:
 
     def digest(self) -> str:
         """SHA-256 over all of it; over the roles too where positions are aligned by them."""
-        return digest_json([[_identity(e) for e in some] for some in (self.train, self.held_out)])
+        return digest_json([[identity(e) for e in some] for some in (self.train, self.held_out)])
 
 
-def _identity(one: TokenExample) -> list[Any]:
+def identity(one: TokenExample) -> list[Any]:
+    """Return what one example is told apart by in digests; its roles too, where positions are aligned by them."""
     return [*one.example.identity(), list(one.example.roles)] if one.places else one.example.identity()
 
 

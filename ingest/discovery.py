@@ -25,6 +25,7 @@ from circuit_atlas.ingest.batches import Batch, TokenExample
 from circuit_atlas.ingest.circuit_row import Facts, circuit_row, first_places, position_roles, right_sign, target_effect
 from circuit_atlas.ingest.cotangents import Units
 from circuit_atlas.ingest.data import Data
+from circuit_atlas.ingest.directions import gather_directions, similar_features
 from circuit_atlas.ingest.edge_attribution import PairWeights, attribute_edges, example_weights
 from circuit_atlas.ingest.evidence import gather_evidence
 from circuit_atlas.ingest.exact_nodes import exact_nodes
@@ -210,6 +211,7 @@ def _find(
     )
     for line in warnings(facts.checks, facts.accuracy, facts.right_sign, identity.task):
         reporter.note(line)
+    directions = gather_directions(dictionaries, nodes)
     pooled = mean_units_active(effects, widths, dataclasses.replace(shape, places=None), keep=True)
     return Findings(
         circuit=circuit_row(settings, identity, suite, data, metric, attribution, facts),
@@ -230,10 +232,11 @@ def _find(
         roles=position_roles(data.train, subject.model.tokenizer),
         by_role=settings.positions == "role",
         first_places=first_places(data.train),
-        evidence=gather_evidence(subject.model, dictionaries, effects, nodes, data.train),
+        evidence=gather_evidence(subject.model, directions, effects, data.train),
+        similar=similar_features(directions, sorted(dictionaries)),
         candidates={s: active_features(rows, widths[s], shape, keep=False) for s, rows in effects.items()},
         mean_active={site: pooled[site] - _errors_an_example(data.train) for site in pooled},
-        measurements=_measured(settings, work, train, nodes, attribution, shape, reporter),
+        measurements=_measured(settings, work, train, found, reporter),
     )
 
 
@@ -241,9 +244,7 @@ def _measured(
     settings: DiscoverSettings,
     work: Work,
     train: Sequence[Batch],
-    nodes: Mapping[Site, SiteNodes],
-    attribution: NodeAttribution,
-    shape: Shape,
+    found: _Attributed,
     reporter: Reporter,
 ) -> list[dict[str, Any]]:
     """Measure the circuit on the held-out examples, where that is asked for."""
@@ -252,9 +253,10 @@ def _measured(
     subject, keep = work.subject, settings.positions != "sum"
     widths = {site: dictionary.d_sae for site, dictionary in subject.dictionaries.items()}
     circuit = MeasuredCircuit(
-        {site: Members.of(chosen) for site, chosen in nodes.items()},
-        active_of(attribution.effects, widths, shape, keep=keep),
-        shape.length if keep else 1,
+        {site: Members.of(chosen) for site, chosen in found.nodes.items()},
+        active_of(found.attribution.effects, widths, found.shape, keep=keep),
+        found.shape.length if keep else 1,
+        found.node_floor,
     )
     return measure_discovered(work, circuit, train, settings, reporter)
 

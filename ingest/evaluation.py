@@ -12,9 +12,10 @@ from torch import Tensor
 
 from circuit_atlas.errors import AttributionError
 from circuit_atlas.ingest.batches import Batch
-from circuit_atlas.ingest.language_model import Around, LanguageModel, Replace, Start
+from circuit_atlas.ingest.language_model import LanguageModel, Replace
 from circuit_atlas.ingest.metrics import Linear, Metric
 from circuit_atlas.ingest.sites import Site
+from circuit_atlas.ingest.starts import Around, Start
 
 Change = tuple[Site, Tensor, Around]
 """A site, what its activation [batch, pos, d] is set to, and the streams about it on the same rows."""

@@ -10,10 +10,9 @@ import torch
 from torch import Tensor
 
 from circuit_atlas.ingest.batches import TokenExample
-from circuit_atlas.ingest.dictionary import SparseDictionary
+from circuit_atlas.ingest.directions import Directions
 from circuit_atlas.ingest.language_model import LanguageModel
 from circuit_atlas.ingest.node_effects import UnitEffects
-from circuit_atlas.ingest.selection import SiteNodes
 from circuit_atlas.ingest.sites import Site
 
 _TOKENS = 5
@@ -38,19 +37,17 @@ def token_text(tokenizer: Any, token: int) -> str:
 
 def gather_evidence(
     model: LanguageModel,
-    dictionaries: Mapping[Site, SparseDictionary],
+    directions: Mapping[Site, Directions],
     effects: Mapping[Site, UnitEffects],
-    nodes: Mapping[Site, SiteNodes],
     examples: Sequence[TokenExample],
 ) -> dict[Site, dict[int, Evidence]]:
     """Evidence for each stored feature of each site."""
     unembedding = model.unembedding()
     found: dict[Site, dict[int, Evidence]] = {}
-    for site, chosen in nodes.items():
-        dictionary = dictionaries[site]
-        features = torch.unique(chosen.units.unit[chosen.units.unit != dictionary.d_sae])
+    for site, chosen in directions.items():
+        features = chosen.features
         fires = _fires_on(effects[site], features, examples, model.tokenizer)
-        logits = model.written(site, dictionary.decoder_rows(features).to(unembedding)) @ unembedding.T
+        logits = model.written(site, chosen.rows.to(unembedding)) @ unembedding.T
         told = min(_TOKENS, logits.shape[1])
         up, down = logits.topk(told).indices, (-logits).topk(told).indices
         found[site] = {

@@ -14,6 +14,7 @@ from circuit_atlas.cypher import keys
 from circuit_atlas.cypher.rows import CircuitRows, Pair, Row
 from circuit_atlas.ingest.active import ActiveFeatures
 from circuit_atlas.ingest.dictionary import SparseDictionary
+from circuit_atlas.ingest.directions import Similar
 from circuit_atlas.ingest.edge_attribution import PairWeights
 from circuit_atlas.ingest.evidence import Evidence
 from circuit_atlas.ingest.measuring.rows import keyed
@@ -43,6 +44,7 @@ class Findings:
         by_role: whether they are.
         first_places: places that stand for the first token alone.
         evidence: tokens of each stored feature.
+        similar: stored features whose decoder directions point alike or apart.
         candidates: what was active at each site, positions pooled.
         mean_active: mean number of features active on one example at each site, over all positions.
         measurements: rows of `Measurement` without key.
@@ -66,6 +68,7 @@ class Findings:
     by_role: bool
     first_places: frozenset[int]
     evidence: Mapping[Site, Mapping[int, Evidence]]
+    similar: Sequence[Similar]
     candidates: Mapping[Site, ActiveFeatures]
     mean_active: Mapping[Site, float]
     measurements: Sequence[Mapping[str, Any]] = field(default_factory=tuple)
@@ -101,6 +104,7 @@ def to_rows(found: Findings) -> CircuitRows:
         Pair("OF_SAE", "Candidates", "Sae"): [
             _link(row["id"], row["id"].rsplit("/", 1)[0]) for row in nodes["Candidates"]
         ],
+        Pair("SIMILAR_TO", "Feature", "Feature"): [_similar(found, pair) for pair in found.similar],
         Pair("USES", "Circuit", "Sae"): [_link(circuit, sae) for sae in saes],
         Pair("DREW_FROM", "Circuit", "Candidates"): [_link(circuit, row["id"]) for row in nodes["Candidates"]],
         Pair("EXPLAINS", "Circuit", "Task"): [_link(circuit, found.task["id"])],
@@ -153,6 +157,11 @@ def _features(found: Findings) -> list[Row]:
             home = _unit_home(found, site, keys.feature_id(found.sae(site), index))
             rows.append({**home, "feature_index": index, **vars(said)})
     return rows
+
+
+def _similar(found: Findings, pair: Similar) -> dict[str, Any]:
+    source = keys.feature_id(found.sae(pair.source_site), pair.source)
+    return {**_link(source, keys.feature_id(found.sae(pair.target_site), pair.target)), "cosine": pair.cosine}
 
 
 def _candidates(found: Findings, site: Site) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from torch import Tensor
 from circuit_atlas.errors import ModelError
 from circuit_atlas.ingest.digests import digest_tensors, digest_tokenizer
 from circuit_atlas.ingest.sites import COMPONENTS, Site
+from circuit_atlas.ingest.starts import Around, Start
 
 Replace = Callable[[Tensor], Tensor]
 """What a site's activation [batch, pos, d] becomes."""
@@ -159,34 +160,33 @@ class LanguageModel:
     ) -> Float[Tensor, "batch pos d"]:
         """Activation at one site, differentiable, with others (or its own) passed through their functions.
 
-        `start` is where to begin, no later than the site's block; blocks before it are not run.
+        `start` is where to begin, no later than the site's block; blocks before it are not run. The run ends as soon as
+        the site is computed: what comes after it, in its own block too, is not.
         """
         found: list[Tensor] = []
         before = (replace or {}).get(site)
 
         def keep(x: Tensor) -> Tensor:
             found.append(x if before is None else before(x))
-            return found[-1]
+            raise _ReachedError
 
         hooks = [(at.hook_name, _hook(function)) for at, function in {**(replace or {}), site: keep}.items()]
-        with self._only(start, site.layer if self.can_skip else None), self._barely_unembedded(tokens):
-            self._run(tokens, return_type="logits", fwd_hooks=[*hooks, ("unembed.hook_in", _last_position)])
+        with self._only(start), contextlib.suppress(_ReachedError):
+            self._run(tokens, return_type="logits", fwd_hooks=hooks)
         return found[0]
 
     @contextlib.contextmanager
-    def _only(self, start: Start | None, last: int | None = None) -> Iterator[None]:
-        """Run the blocks from the start to the `last` alone; the others hand on what they get."""
-        blocks = list(self.bridge.blocks)
-        before = [] if start is None else blocks[: start.layer]
-        after = [] if last is None else blocks[max(last, 0) + 1 :]
+    def _only(self, start: Start | None) -> Iterator[None]:
+        """Run the blocks from the start on alone; those before hand on what they get."""
+        before = [] if start is None else list(self.bridge.blocks)[: start.layer]
         try:
-            for block in (*before, *after):
+            for block in before:
                 object.__setattr__(block, "forward", _pass_on)
             if start is not None and before:
                 object.__setattr__(before[-1], "forward", _give(start.stream.to(self.dtype)))
             yield
         finally:
-            for block in (*before, *after):
+            for block in before:
                 object.__delattr__(block, "forward")
 
     @contextlib.contextmanager
@@ -261,6 +261,19 @@ class LanguageModel:
                 if torch.allclose(after - clean[resid], change, atol=1e-4, rtol=1e-3):
                     found.add(component)
         return frozenset(found)
+
+    @cached_property
+    def sums(self) -> bool:
+        """Whether a block leaves the stream that enters it plus what attention and MLP put out: tried once, in one."""
+        layer = self.n_layers // 2
+        tokens = torch.tensor([[1, 2]], device=self.device)
+        attn, mlp, resid = (Site(layer, COMPONENTS.index(name)) for name in COMPONENTS)
+        with torch.no_grad():
+            clean = self.activations(tokens, [attn, mlp])
+            entry = self.entries(tokens, [layer])[layer].float()
+            put = {site: torch.randn_like(x.float()) for site, x in clean.items()}
+            left = self.run_to(tokens, resid, {site: _given(x) for site, x in put.items()})
+        return torch.allclose(left, entry + put[attn] + put[mlp], atol=1e-4, rtol=1e-4)
 
     @cached_property
     def can_skip(self) -> bool:
@@ -339,34 +352,8 @@ class LanguageModel:
         }
 
 
-@dataclass(frozen=True)
-class Around:
-    """Streams on the clean input about one site, to begin runs from that change it alone.
-
-    Attributes:
-        entry: stream as it enters the site's block; None where it is not known.
-        beside: what the stream after the block holds beside the site's own output; None likewise.
-
-    """
-
-    entry: Float[Tensor, "batch pos d"] | None
-    beside: Float[Tensor, "batch pos d"] | None
-
-    def take(self, rows: Int[Tensor, " row"]) -> Around:
-        """Return them for some examples, in the order given."""
-        return Around(*(None if t is None else t[rows] for t in (self.entry, self.beside)))
-
-    def repeat(self, times: int) -> Around:
-        """Return them for the batch several times over."""
-        return Around(*(None if t is None else t.repeat(times, 1, 1) for t in (self.entry, self.beside)))
-
-
-@dataclass(frozen=True)
-class Start:
-    """Where a run begins: the stream as it enters block `layer` (the number of blocks: as it leaves the last)."""
-
-    layer: int
-    stream: Float[Tensor, "batch pos d"]
+class _ReachedError(Exception):
+    """The site that a run was for is computed."""
 
 
 def _pass_on(stream: Tensor, *_: object, **__: object) -> Tensor:
@@ -375,6 +362,10 @@ def _pass_on(stream: Tensor, *_: object, **__: object) -> Tensor:
 
 def _give(stream: Tensor | None) -> Callable[..., Tensor | None]:
     return lambda *_, **__: stream
+
+
+def _given(x: Tensor) -> Replace:
+    return lambda _: x
 
 
 def _last_position(x: Tensor, hook: object) -> Tensor:

@@ -127,6 +127,10 @@ def sharing(
     Every process needs a batch: no more are started than there are. `halvings` says how often memory was too small.
     """
     devices, workers = settings.devices[: len(batches)], list[Worker]()
+    if len(devices) > 1 and finished.folder is None:
+        finished.say(
+            f"processes share work through the batches they keep: without these, all of it runs on {devices[0]}"
+        )
     if len(devices) == 1 or finished.folder is None:
         yield Processes([], 0)
         return

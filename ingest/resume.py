@@ -58,10 +58,10 @@ class FinishedBatches:
             lock = _lock(folder)
         except Timeout:
             reporter.note("another run is finding this circuit: this one keeps no batches, and would start over")
-            return cls()
+            return cls(reporter=reporter)
         except (OSError, NotImplementedError) as error:  # no place to write, or one without locks
             _say_unkept(reporter, folder, error)
-            return cls()
+            return cls(reporter=reporter)
         found = len(list(folder.glob("*.pt")))
         if found:
             reporter.note(f"going on from an interrupted run: {found} of its batches are finished")
@@ -77,6 +77,10 @@ class FinishedBatches:
         """Let another run have them."""
         if self._lock is not None:
             self._lock.release()
+
+    def say(self, line: str) -> None:
+        """Tell who runs it."""
+        self._reporter.note(line)
 
     @property
     def folder(self) -> Path | None:

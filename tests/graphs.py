@@ -13,7 +13,7 @@ from circuit_atlas.cypher import CircuitRows, Pair, keys
 
 MODEL = "toy"
 SUITE = "topk"
-SITES = {"embed": -1, "mlp_0": 0, "resid_1": 1}
+SITES = {"embed": -1, "mlp_0": 0, "resid_0": 0, "resid_1": 1}
 TARGET_LAYER = 2
 
 Unit = tuple[str, int | None, int | None, float]
@@ -48,6 +48,15 @@ OBJECT: list[Unit] = [
 OBJECT_EDGES: list[Edge] = [(0, 1, 0.2), (1, 2, 1.2), (1, 3, -0.3), (2, -1, 1.0), (3, -1, -0.5)]
 
 SVA: list[Unit] = [("embed", 5, 1, 1.0), ("mlp_0", 7, 4, 0.5), ("mlp_0", None, 4, 0.125)]
+SIMILAR: dict[tuple[tuple[str, int], tuple[str, int]], float] = {
+    (("embed", 1), ("resid_0", 6)): 0.9,
+    (("embed", 1), ("resid_1", 3)): 0.75,
+    (("embed", 1), ("resid_1", 4)): -0.4,
+    (("mlp_0", 7), ("mlp_0", 8)): 0.5,
+    (("resid_1", 3), ("resid_1", 4)): 0.5,
+}
+"""Cosines of decoder directions, of whichever features a circuit has."""
+
 SVA_EDGES: list[Edge] = [(0, 1, 0.5), (0, 2, 0.1), (1, -1, 0.5), (2, -1, 0.125)]
 
 
@@ -100,6 +109,7 @@ def circuit(
             Pair("OF_SAE", "Candidates", "Sae"): [
                 {"from": keys.candidates_id(sae, "data"), "to": sae} for sae in saes.values()
             ],
+            Pair("SIMILAR_TO", "Feature", "Feature"): _similar(features, saes),
             Pair("USES", "Circuit", "Sae"): [{"from": key, "to": sae} for sae in saes.values()],
             Pair("DREW_FROM", "Circuit", "Candidates"): [
                 {"from": key, "to": keys.candidates_id(sae, "data")} for sae in saes.values()
@@ -141,6 +151,15 @@ def _unit_id(sae: str, unit: Unit) -> str:
 
 def _of_sae(units: list[Unit], saes: dict[str, str]) -> list[dict[str, Any]]:
     return [{"from": _unit_id(saes[u[0]], u), "to": saes[u[0]]} for u in units]
+
+
+def _similar(features: list[Unit], saes: dict[str, str]) -> list[dict[str, Any]]:
+    here = {(site, index) for site, index, *_ in features}
+    return [
+        {"from": keys.feature_id(saes[u[0]], u[1]), "to": keys.feature_id(saes[d[0]], d[1]), "cosine": cosine}
+        for (u, d), cosine in SIMILAR.items()
+        if u in here and d in here
+    ]
 
 
 def _instances(key: str, units: list[Unit], saes: dict[str, str]) -> list[dict[str, Any]]:
@@ -232,6 +251,7 @@ def _circuit(key: str, name: str, task: str, model_key: str, n_nodes: int, n_edg
         "ablation": "patch",
         "selection": "mean",
         "positions": "keep",
+        "units": "features",
         "outer_gradient": "clean",
         "jacobian": "clean",
         "first_token": "kept",

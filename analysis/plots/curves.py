@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from circuit_atlas.analysis.plots.style import DASHES, GREY, MARKERS, SERIES, count_on_logarithm, new_axes, styled
+from circuit_atlas.analysis.telling import CHOICES, in_words, telling
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,9 +23,6 @@ _SAID = {
 }
 
 
-_REST = ["task", "level", "ablation", "means_over", "start_layer", "split", "data_digest"]
-
-
 @styled
 def draw_curves(curves: pd.DataFrame) -> Figure:
     """Draw rows of `analysis.curves.faithfulness_curves`: colour tells circuits apart, dashes treatments of errors.
@@ -33,14 +31,15 @@ def draw_curves(curves: pd.DataFrame) -> Figure:
     """
     figure, (left, right) = new_axes(2, height=3.4)
     circuits, modes = list(dict.fromkeys(curves["circuit"])), list(dict.fromkeys(curves["errors"]))
-    for key, curve in curves.groupby(["circuit", "errors", *_REST], dropna=False, sort=False):
+    apart = telling(curves)
+    for key, curve in curves.groupby(["circuit", "errors", "task", *CHOICES], dropna=False, sort=False):
         circuit, errors = map(str, key[:2])
         colour = SERIES[circuits.index(circuit) % len(SERIES)]
         style: dict[str, Any] = {
             "color": colour,
             "marker": MARKERS[circuits.index(circuit) % len(MARKERS)],
             "linestyle": DASHES[modes.index(errors) % len(DASHES)],
-            "label": f"{circuit}, {_SAID.get(errors, errors)}",
+            "label": f"{circuit}, {_SAID.get(errors, errors)}{in_words(curve.iloc[0], apart)}",
         }
         _line(left, curve.sort_values("n_nodes"), style, errors == modes[0])
         _plain(right, curve.sort_values("n_nodes"), "completeness", style)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from circuit_atlas.analysis.plots.style import DASHES, GREY, MARKERS, SERIES, count_on_logarithm, new_axes, styled
+from circuit_atlas.analysis.telling import CHOICES, in_words, telling
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,11 +19,15 @@ def draw_edge_curves(curves: pd.DataFrame) -> Figure:
     """Draw rows of `analysis.edge_curve`: a colour a circuit, with permuted weights dashed and random edges dotted."""
     figure, (panel,) = new_axes(height=3.6)
     measured = curves[curves["n_edges"].notna()]
-    for number, (key, curve) in enumerate(measured.groupby(["circuit", "task", "node_threshold"], sort=False)):
+    alike, apart = ["circuit", "task", *CHOICES, "n_nodes"], telling(curves, ("circuit", "task"))
+    groups = measured.groupby([*alike, "node_threshold"], dropna=False, sort=False)
+    every = curves[curves["n_edges"].isna()].groupby(alike, dropna=False, sort=False)["faithfulness"].first().to_dict()
+    for number, (key, curve) in enumerate(groups):
         colour, marker = SERIES[number % len(SERIES)], MARKERS[number % len(MARKERS)]
         nodes = int(curve["n_nodes"].iloc[0])
         x = curve["n_edges"].to_numpy(np.float64)
-        panel.plot(x, curve["faithfulness"], color=colour, marker=marker, label=f"{key[0]}, {nodes} nodes: strongest")
+        named = f"{key[0]}{in_words(curve.iloc[0], apart)}, {nodes} nodes: strongest"
+        panel.plot(x, curve["faithfulness"], color=colour, marker=marker, label=named)
         low, high = (curve[name].to_numpy(np.float64) for name in ("low", "high"))
         panel.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
         for kind, dash, said in (
@@ -30,9 +35,8 @@ def draw_edge_curves(curves: pd.DataFrame) -> Figure:
             ("random", DASHES[3], "random connected"),
         ):
             panel.plot(x, curve[kind], color=colour, linestyle=dash, linewidth=1.0, label=said)
-        every = curves[curves["n_edges"].isna() & (curves["circuit"] == key[0]) & (curves["n_nodes"] == nodes)]
-        for value in every["faithfulness"][:1]:
-            panel.axhline(value, color=colour, linewidth=0.6, alpha=0.6)
+        if key[:-1] in every:
+            panel.axhline(every[key[:-1]], color=colour, linewidth=0.6, alpha=0.6)
     panel.axhline(1.0, color=GREY, linewidth=0.8)
     count_on_logarithm(panel)
     panel.set_xlabel("edges kept")

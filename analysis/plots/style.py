@@ -98,6 +98,18 @@ def count_on_logarithm(panel: Axes) -> None:
     panel.xaxis.set_minor_formatter(NullFormatter())
 
 
+def require_picture(path: Path) -> Path:
+    """Refuse a file whose name says no form of picture, before anything is computed for it.
+
+    Raises:
+        QueryError: the suffix is none of `SUFFIXES`.
+
+    """
+    if path.suffix.lower() not in SUFFIXES:
+        raise QueryError(f"{path} is no picture by its name; end it with {', '.join(SUFFIXES)}")
+    return path
+
+
 def save(figure: Figure, path: Path) -> Path:
     """Write a picture in the form that the file's name asks for: PNG, SVG or PDF.
 
@@ -107,8 +119,7 @@ def save(figure: Figure, path: Path) -> Path:
     """
     from matplotlib import rc_context
 
-    if path.suffix.lower() not in SUFFIXES:
-        raise QueryError(f"{path} is no picture by its name; end it with {', '.join(SUFFIXES)}")
+    require_picture(path)
     stamped = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
     try:
         with rc_context(_SETTINGS):

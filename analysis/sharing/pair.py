@@ -22,7 +22,8 @@ from circuit_atlas.analysis.sharing.uses import (
     read_nodes,
     together,
 )
-from circuit_atlas.analysis.thresholds import refuse_threshold
+from circuit_atlas.analysis.thresholds import no_node_left, refuse_threshold
+from circuit_atlas.analysis.units import of_groups
 from circuit_atlas.cypher.resolve import resolve_circuit
 from circuit_atlas.errors import QueryError
 
@@ -104,8 +105,8 @@ def read_pair(store: Store, a: str, b: str, level: str, cut: Cut, *, edges: bool
 
     Raises:
         UnknownCircuitError: there is no such circuit.
-        QueryError: their models or dictionaries differ, the level does not fit their positions, a circuit's selection
-            forbids the thresholds, or these leave none of its nodes.
+        QueryError: one is made of groups, their models or dictionaries differ, the level does not fit their positions,
+            a circuit's selection forbids the thresholds, or these leave none of its nodes.
 
     """
     if level not in LEVELS:
@@ -114,6 +115,9 @@ def read_pair(store: Store, a: str, b: str, level: str, cut: Cut, *, edges: bool
     heads = store.query("comparable", derived="keep")
     asked = asked_for(heads)
     heads.attrs = {}
+    for name in names:
+        if name not in set(heads["circuit"]):
+            raise of_groups(name, "is compared with none")
     both = heads.set_index("circuit").loc[list(names)].reset_index()
     one, other = both.iloc[0], both.iloc[1]
     _require_same(one, other)
@@ -156,7 +160,4 @@ def _require_same(one: pd.Series[Any], other: pd.Series[Any]) -> None:
 def _require_some(nodes: Reading, uses: Uses, place: int, name: str, threshold: float) -> None:
     if not (uses.circuit == place).any():
         strongest = np.abs(nodes.effect[nodes.circuit == place]).max(initial=0.0)
-        raise QueryError(
-            f"node_threshold {threshold:g} leaves no node of circuit {name!r}, whose strongest has an effect of "
-            f"{strongest:.3g}: give a lower one"
-        )
+        raise no_node_left(name, threshold, strongest)

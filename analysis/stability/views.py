@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from circuit_atlas.analysis.graph import Floats, readable
 from circuit_atlas.analysis.resampling import example_weights
 from circuit_atlas.analysis.result import Asked, asked_for, rows_of
-from circuit_atlas.analysis.thresholds import require_threshold
+from circuit_atlas.analysis.thresholds import no_node_left, require_threshold
+from circuit_atlas.analysis.units import require_features
 from circuit_atlas.errors import QueryError
 
 if TYPE_CHECKING:
@@ -123,7 +124,14 @@ def survival(values: Values, resampled: Floats | None, threshold: float) -> Floa
 
 
 def fetch(store: Store, circuit: str, resamples: int, seed: int) -> Fetched:
-    """Fetch one circuit with the values of every example."""
+    """Fetch one circuit with the values of every example.
+
+    Raises:
+        UnknownCircuitError: there is no such circuit.
+        QueryError: it is made of groups.
+
+    """
+    require_features(store, circuit, "has no units whose stability could be told")
     about = store.query("example_items", circuit=circuit)
     nodes = store.query("node_values", circuit=circuit)
     edges = store.query("edge_values", circuit=circuit)
@@ -180,7 +188,8 @@ def views_of(
     """Every circuit at every threshold, or of every size; without either, as it is stored.
 
     Raises:
-        QueryError: a threshold is below what a circuit stored, or does not fit its selection; a size is below 1.
+        QueryError: a threshold is below what a circuit stored, above its strongest node, or does not fit its selection;
+            a size is below 1.
 
     """
     if thresholds and sizes:
@@ -196,6 +205,8 @@ def views_of(
         for cut in dict.fromkeys(cuts):
             require_threshold(store, one.name, node_threshold=cut, edge_threshold=edge)
             found.append(View(one, cut, edge))
+            if not found[-1].has_node.any():
+                raise no_node_left(one.name, cut, float(np.abs(one.nodes.mean).max(initial=0.0)))
     return found
 
 

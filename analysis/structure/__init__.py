@@ -6,6 +6,7 @@ from circuit_atlas.analysis.structure.crossings import role_crossings
 from circuit_atlas.analysis.structure.errors import error_exchange
 from circuit_atlas.analysis.structure.families import feature_families
 from circuit_atlas.analysis.structure.flows import cut_flow, edge_flow
+from circuit_atlas.analysis.structure.grouped import group_circuit
 from circuit_atlas.analysis.structure.groups import Grouping, group_nodes
 from circuit_atlas.analysis.structure.motifs import motifs
 from circuit_atlas.analysis.structure.quotient import group_paths
@@ -20,6 +21,7 @@ __all__ = [
     "edge_flow",
     "error_exchange",
     "feature_families",
+    "group_circuit",
     "group_nodes",
     "group_paths",
     "motif_chains",

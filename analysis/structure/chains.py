@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 COLUMNS = {
     "rank": Column("integer", "", "1 for the strongest"),
     "strength": Column("float", METRIC, "product of weights over effects of inner nodes, signed"),
-    "approximate": Column("boolean", "", "whether it passes through an error unit"),
+    "approximate": Column("boolean", "", "whether it passes through an error unit; it may start or end there"),
     "chain": Column("string", "", "its nodes for people, upstream first"),
     "nodes": Column("list of strings", "", "keys of its circuit nodes, upstream first"),
 }

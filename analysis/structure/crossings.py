@@ -1,7 +1,9 @@
 """Where an effect crosses from one role's position to another's, and which layers carry it there.
 
 An edge between two positions is what attention moved. Tokens are read forwards, so that no path crosses from one
-position to another twice: weights and flows between two places may be summed over layers, as over a cut.
+position to another twice: weights and flows between two places may be summed over layers, as over a cut. Where nodes
+have roles alone (positions "role"), a place is a role: what moves within a role is no crossing, and where the positions
+of two roles take turns a path may cross from one to the other twice, and counts twice.
 """
 
 from __future__ import annotations

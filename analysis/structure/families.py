@@ -55,6 +55,8 @@ def feature_families(
     if min_circuits < 1 or limit < 1:
         raise QueryError(f"min_circuits is {min_circuits} and limit {limit}; both must be at least 1")
     uses = store.query("feature_uses", node_threshold=node_threshold, first_token=first_token, derived=derived)
+    if node_threshold > 0.0 and not len(uses):
+        raise QueryError(f"node_threshold {node_threshold:g} leaves no feature of any circuit: give a lower one")
     effects: dict[str, dict[str, float]] = defaultdict(dict)
     places: dict[str, tuple[tuple[int, int], int, str]] = {}
     for use in rows_of(uses):

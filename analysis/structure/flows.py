@@ -38,7 +38,9 @@ EDGE_COLUMNS = {
     "positive_flow": POSITIVE,
     "negative_flow": NEGATIVE,
     "share": SHARE,
-    "approximate": Column("boolean", "", "whether an end is an error unit, through which strengths are approximate"),
+    "approximate": Column(
+        "boolean", "", "whether its paths pass through an error unit at an end of it; they may start there"
+    ),
 }
 CUT_COLUMNS = {
     "layer": Column("integer", "", "the cut lies behind this layer; -1: behind the embedding"),
@@ -89,7 +91,7 @@ def edge_flow(
     both = flow.edges.sum(axis=1)
     shares = share(both, flow.total.sum())
     names, ids = graph.names, graph.nodes["id"].tolist()
-    is_error = (graph.nodes["kind"] == "error").to_numpy()
+    is_error = ((graph.nodes["kind"] == "error") & (graph.nodes["component"] != "embed")).to_numpy()
     small = graph.nodes["id"].isin(graph.too_small).to_numpy()
     rows = []
     for edge in np.argsort(-both, kind="stable")[:limit]:

@@ -1,4 +1,6 @@
-"""Supernodes: a circuit's features grouped by what feeds them and what they feed, and the graph of the groups.
+"""Supernodes: a circuit's features grouped by what feeds them, what they feed and how they write.
+
+Beside the groups stands the graph of the groups, which `grouped` makes a circuit of its own.
 
 The tree of merges is that of `profiles`. The cut is chosen by a score. Of all blocks' merges, in order of what each
 adds to the sum of squares within groups, the first j are made; with n nodes, n - j groups, and g groups at the end
@@ -17,18 +19,21 @@ weights between groups add up too, and flows through members add up to the flow 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from circuit_atlas.analysis.flow import Flow, flow_of, share, summed
 from circuit_atlas.analysis.graph import CircuitGraph, Floats, Ints, fetch_graph, readable
 from circuit_atlas.analysis.result import METRIC, Column, rows_of, tabulate
+from circuit_atlas.analysis.structure.likeness import Likeness, fetch_likeness
 from circuit_atlas.analysis.structure.profiles import Merges, merge_blocks
 from circuit_atlas.analysis.structure.quotient import quotient
 from circuit_atlas.analysis.structure.sites import places, site_name, site_order
+from circuit_atlas.analysis.units import require_features
 from circuit_atlas.errors import QueryError
 
 if TYPE_CHECKING:
@@ -36,8 +41,11 @@ if TYPE_CHECKING:
 
     from circuit_atlas.cypher.store import Store
 
+DIRECTIONS = 1 / 3
+"""Share of a profile that decoder directions make up: as much as edges in, and as edges out."""
+
 GROUP_COLUMNS = {
-    "group": Column("string", "", "its strongest member for people, and how many others it holds"),
+    "group": Column("string", "", "its strongest member for people, and how many others it holds: `resid_3/417+2`"),
     "site": Column("string", "", "the site of all its members"),
     "place": Column("string", "", "role (else position) of all its members; empty where positions are summed"),
     "kind": Column("string", "", "feature, error or target"),
@@ -74,11 +82,12 @@ class Grouping:
     """A circuit's graph of groups; every table names its queries and parameters in `attrs`.
 
     Attributes:
-        circuit: name of the circuit.
+        circuit: name of the circuit that was grouped.
         groups: a row a group, columns as in `GROUP_COLUMNS`, in order of the forward pass, the strongest first.
         edges: a row a pair of groups that edges join, columns as in `EDGE_COLUMNS`, the largest weight first.
         cuts: a row a possible cut, columns as in `CUT_COLUMNS`, the most groups first.
         graph: the groups as a graph of their own, for `group_paths`; the key of a group is its strongest member's.
+        recipe: how it was grouped.
 
     """
 
@@ -87,6 +96,7 @@ class Grouping:
     edges: pd.DataFrame
     cuts: pd.DataFrame
     graph: CircuitGraph
+    recipe: Mapping[str, Any]
 
 
 def group_nodes(
@@ -96,9 +106,10 @@ def group_nodes(
     node_threshold: float = 0.0,
     edge_threshold: float = 0.0,
     *,
+    directions: float = DIRECTIONS,
     least_z: float = 0.0,
 ) -> Grouping:
-    """Group the features of a circuit by similar edges in and out, and sum weights and flows between the groups.
+    """Group the features of a circuit by like edges and decoder directions; sum weights and flows between groups.
 
     Args:
         store: where the circuit is.
@@ -106,16 +117,22 @@ def group_nodes(
         n_groups: groups of features to make; None for the cut of the largest score.
         node_threshold: nodes of larger absolute effect only (units of the metric).
         edge_threshold: edges of larger absolute weight only (units of the metric).
+        directions: share of a profile that decoder directions make up; 0 groups by edges alone, 1 by directions alone.
         least_z: inner nodes whose effect is fewer standard errors from zero carry no flow.
 
     Raises:
         UnknownCircuitError: there is no such circuit.
-        QueryError: n_groups is more than there are features or fewer than there are sites and positions, or the
-            thresholds do not fit the circuit's selection.
+        QueryError: n_groups is more than there are features or fewer than there are sites and positions, directions is
+            no share, the circuit is one of groups, or the thresholds do not fit its selection.
 
     """
+    if not 0.0 <= directions <= 1.0:
+        raise QueryError(f"directions is {directions:g}; give the share of a profile that they make up, from 0 to 1")
+    require_features(store, circuit, "has no features to group")
     graph = fetch_graph(store, circuit, node_threshold, edge_threshold, least_z)
-    merges = merge_blocks(graph)
+    likeness = fetch_likeness(store, circuit) if directions > 0.0 else Likeness({})
+    graph = dataclasses.replace(graph, asked=(*graph.asked, *likeness.asked))
+    merges = merge_blocks(graph, likeness, directions)
     n = int((graph.nodes["kind"] == "feature").sum())
     added = np.sort(np.concatenate([np.zeros(0), *(block.added for block in merges)]))
     kept, score = score_cuts(added)
@@ -130,7 +147,14 @@ def group_nodes(
         [(n - j, kept[j], score[j], j == made) for j in range(len(added) + 1)],
         graph.asked,
     )
-    return _grouping(graph, assign(len(graph.nodes), merges, made), cuts)
+    recipe = {
+        "operation": "groups",
+        "n_groups": n - made,
+        "directions": directions,
+        "node_threshold": node_threshold,
+        "edge_threshold": edge_threshold,
+    }
+    return _grouping(graph, assign(len(graph.nodes), merges, made), cuts, recipe)
 
 
 def score_cuts(added: Floats) -> tuple[Floats, Floats]:
@@ -156,14 +180,14 @@ def assign(n: int, merges: Sequence[Merges], made: int) -> Ints:
     return group
 
 
-def _grouping(graph: CircuitGraph, group: Ints, cuts: pd.DataFrame) -> Grouping:
+def _grouping(graph: CircuitGraph, group: Ints, cuts: pd.DataFrame, recipe: Mapping[str, Any]) -> Grouping:
     """Name each group by its strongest member, put the groups in order and sum what members carry."""
     nodes = list(rows_of(graph.nodes))
     held: dict[int, list[int]] = {}
     for node in sorted(range(len(nodes)), key=lambda node: (-abs(nodes[node].effect), nodes[node].id)):
         held.setdefault(int(group[node]), []).append(node)
     members = sorted(held.values(), key=lambda one: site_order(nodes[one[0]].component, nodes[one[0]].layer))
-    names = [readable(nodes[one[0]]) + (f" +{len(one) - 1}" if len(one) > 1 else "") for one in members]
+    names = [_name(nodes[one[0]], len(one)) for one in members]
     flow = flow_of(graph)
     return Grouping(
         circuit=str(graph.params["circuit"]),
@@ -171,7 +195,19 @@ def _grouping(graph: CircuitGraph, group: Ints, cuts: pd.DataFrame) -> Grouping:
         edges=_edge_table(graph, flow, members, names),
         cuts=cuts,
         graph=quotient(graph, members, names),
+        recipe=recipe,
     )
+
+
+def label(feature_index: int, count: int) -> str:
+    """Name a group inside its site: its strongest feature, and how many others it holds: `417+2`."""
+    return f"{feature_index}+{count - 1}" if count > 1 else str(feature_index)
+
+
+def _name(strongest: Any, count: int) -> str:
+    if strongest.kind != "feature":
+        return readable(strongest)
+    return readable(strongest._replace(kind="group", label=label(strongest.feature_index, count)))
 
 
 def _group_table(

@@ -41,14 +41,14 @@ class Step:
         kind = graph.nodes["kind"].to_numpy()
         fits: NDArray[np.bool_]
         if self.what in ("feature", "error", "target"):
-            fits = kind == self.what
+            fits = np.isin(kind, ("feature", "group")) if self.what == "feature" else kind == self.what
         elif self.what == "any":
             fits = np.ones(len(kind), bool)
         else:
             component = graph.nodes["component"]
             sites = [site_name(*site) for site in zip(component, graph.nodes["layer"], strict=True)]
             named = component.to_numpy() if self.what in _COMPONENTS else np.array(sites, object)
-            fits = (named == self.what) & (kind == ("error" if self.error else "feature"))
+            fits = (named == self.what) & ((kind == "error") == self.error)
         if self.place is not None:
             fits = fits & (np.array(places(graph.nodes), object) == self.place)
         return fits

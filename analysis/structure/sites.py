@@ -34,8 +34,11 @@ def places(nodes: pd.DataFrame) -> list[str]:
 
 
 def positions(graph: CircuitGraph) -> Ints:
-    """Return each node's position; -1 where it has none."""
-    return np.asarray(graph.nodes["position"].astype("Int64").fillna(-1), np.int64)
+    """Return a number for where each node stands: its position, else its role (below -1), else -1."""
+    found = np.array(graph.nodes["position"].astype("Int64").fillna(-1), np.int64)
+    roles = graph.nodes["role"].where(graph.nodes["role"].notna() & (found < 0), "")
+    number = {role: -1 - place for place, role in enumerate(sorted({"", *roles}))}
+    return np.where(found < 0, np.array([number[role] for role in roles], np.int64), found)
 
 
 def require_positions(store: Store, circuit: str) -> None:

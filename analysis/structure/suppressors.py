@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from circuit_atlas.analysis.result import METRIC, Column, asked_for, rows_of, tabulate
 from circuit_atlas.analysis.structure.sites import site_name
+from circuit_atlas.analysis.units import require_features
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,9 +54,10 @@ def suppressors(
 
     Raises:
         UnknownCircuitError: there is no such circuit.
-        QueryError: an argument is out of range.
+        QueryError: an argument is out of range, or the circuit is made of groups.
 
     """
+    require_features(store, circuit, "has no features to list")
     found = store.query(
         "suppressors", circuit=circuit, limit=limit, node_threshold=node_threshold, first_token=first_token
     )

@@ -16,7 +16,7 @@ from circuit_atlas.cli.options import (
     change_store,
     say_next,
 )
-from circuit_atlas.cli.output import choose_format, emit, records
+from circuit_atlas.cli.output import Format, choose_format, emit, records
 from circuit_atlas.cli.quiet import silence_libraries
 from circuit_atlas.cli.shown import NotedStore, ShowCypherOption, say_cypher
 
@@ -110,6 +110,7 @@ def sharing(
     chosen = choose_format(form, output)
     silence_libraries()
     from circuit_atlas.analysis import sharing_table
+    from circuit_atlas.analysis.telling import told_apart
     from circuit_atlas.ingest import MeasureSettings
 
     with change_store(store, database) as place:
@@ -127,7 +128,8 @@ def sharing(
         measure_all(place, asked)
         tasks = [str(noted.query("circuit", circuit=name)["task"].iloc[0]) for name in on]
         table = sharing_table(noted, measured, tasks)
-        emit([str(name) for name in table.columns], records(table), chosen, output)
+        names = [str(name) for name in table.columns]
+        emit(told_apart(table, names) if chosen is Format.TABLE else names, records(table), chosen, output)
     if show_cypher:
         say_cypher(noted)
 

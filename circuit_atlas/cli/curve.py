@@ -15,29 +15,38 @@ from circuit_atlas.cli.options import (
     StoreOption,
     VersionOption,
     change_store,
+    picture,
     read_store,
 )
-from circuit_atlas.cli.output import Format, choose_format, emit, print_frame, records
+from circuit_atlas.cli.output import Format, choose_format, emit, print_frame, print_settings, records
 from circuit_atlas.cli.quiet import silence_libraries
 from circuit_atlas.cli.shown import NotedStore, ShowCypherOption, say_cypher
+from circuit_atlas.cli.undefined import say_undefined
 from circuit_atlas.errors import QueryError
 
 if TYPE_CHECKING:
     import pandas as pd
 
 DrawOption = Annotated[
-    Path | None, typer.Option("--draw", metavar="FILE", help="Draw the curves; PNG, SVG or PDF by the file's name.")
+    Path | None,
+    typer.Option(
+        "--draw", metavar="FILE", callback=picture, help="Draw the curves; PNG, SVG or PDF by the file's name."
+    ),
 ]
 MeasureOption = Annotated[
     bool, typer.Option("--measure", help="First measure the circuits, as `circuit-atlas measure` does without options.")
 ]
 TargetOption = Annotated[
-    float, typer.Option("--target", help="Faithfulness of which the smallest circuit measured is named.")
+    float | None,
+    typer.Option("--target", help="Faithfulness of which the smallest circuit measured is named. Without it: 0.8."),
 ]
 ErrorsOption = Annotated[
     list[str] | None, typer.Option("--errors", help="Only this treatment of error units; repeatable. Without it: all.")
 ]
-AblationOption = Annotated[str, typer.Option("--ablation", help="Only this ablation; all: every one measured.")]
+AblationOption = Annotated[
+    str | None,
+    typer.Option("--ablation", help="Only this ablation; all: every one measured. Without it: mean."),
+]
 OnTaskOption = Annotated[str, typer.Option("--task", metavar="TASK", help="Only what was measured on this task.")]
 SensitivityOption = Annotated[
     bool,
@@ -60,9 +69,9 @@ def curve(
     circuits: CircuitsArgument,
     draw: DrawOption = None,
     measure: MeasureOption = False,
-    target: TargetOption = 0.8,
+    target: TargetOption = None,
     errors: ErrorsOption = None,
-    ablation: AblationOption = "mean",
+    ablation: AblationOption = None,
     task: OnTaskOption = "",
     sensitivity: SensitivityOption = False,
     edges: EdgesOption = False,
@@ -89,22 +98,28 @@ def curve(
     chosen = choose_format(form, output)
     if sensitivity and (edges or draw is not None):
         raise QueryError("--sensitivity is a table of its own; leave out --edges and --draw")
+    if sensitivity:
+        _refuse("--sensitivity", {"errors": errors, "ablation": ablation, "task": task, "target": target})
+    if edges:
+        _refuse("--edges", {"errors": errors, "target": target})
     if measure:
         _measure(circuits, store, database)
     with read_store(store, database) as place:
         noted = NotedStore(place)
         if edges:
-            table = _edges(noted, circuits)
+            table = _edges(noted, circuits, _only(ablation, task))
         elif sensitivity:
             table = _sensitivity(noted, circuits)
         else:
-            table = _curves(noted, circuits, errors, ablation, task)
+            table = _curves(noted, circuits, errors, _only(ablation, task))
         if chosen is not Format.TABLE or output is not None:
             emit([str(name) for name in table.columns], records(table), chosen, output)
-        elif sensitivity or edges:
+        elif edges:
+            print_settings(table)
+        elif sensitivity:
             print_frame(table)
         else:
-            _say(table, target)
+            _say(table, 0.8 if target is None else target)
         if draw is not None:
             _draw(table, draw, edges=edges)
     if show_cypher:
@@ -119,12 +134,23 @@ def _measure(circuits: list[str], store: str | None, database: str | None) -> No
         measure_all(place, [MeasureSettings(circuit=circuit) for circuit in circuits])
 
 
-def _curves(store: NotedStore, circuits: list[str], errors: list[str] | None, ablation: str, task: str) -> pd.DataFrame:
+def _refuse(what: str, given: dict[str, Any]) -> None:
+    """Refuse options that would change nothing."""
+    for name, value in given.items():
+        if value not in (None, "", []):
+            raise QueryError(f"--{name} does not choose among the rows of {what}: leave it out")
+
+
+def _only(ablation: str | None, task: str) -> dict[str, Any]:
+    """Values that columns must have."""
+    chosen = {} if ablation == "all" else {"ablation": ablation or "mean"}
+    return chosen | ({"task": task} if task else {})
+
+
+def _curves(store: NotedStore, circuits: list[str], errors: list[str] | None, only: dict[str, Any]) -> pd.DataFrame:
     from circuit_atlas.analysis import faithfulness_curves
     from circuit_atlas.analysis.curves import of_errors
 
-    only: dict[str, Any] = {} if ablation == "all" else {"ablation": ablation}
-    only |= {"task": task} if task else {}
     table = faithfulness_curves(store, circuits, **only)
     table = of_errors(table, errors) if errors else table
     if table.empty:
@@ -140,12 +166,19 @@ def _sensitivity(store: NotedStore, circuits: list[str]) -> pd.DataFrame:
     return sensitivity(store, circuits[0])
 
 
-def _edges(store: NotedStore, circuits: list[str]) -> pd.DataFrame:
+def _edges(store: NotedStore, circuits: list[str], only: dict[str, Any]) -> pd.DataFrame:
     import pandas as pd
 
     from circuit_atlas.analysis import edge_curve
 
-    return pd.concat([edge_curve(store, circuit) for circuit in circuits], ignore_index=True)
+    table = pd.concat([edge_curve(store, circuit) for circuit in circuits], ignore_index=True)
+    for name, value in only.items():
+        table = table[table[name] == value]
+    if table.empty:
+        raise QueryError(
+            f"no edges were measured with {' and '.join(f'{name} {value}' for name, value in only.items())}"
+        )
+    return table
 
 
 def _draw(table: pd.DataFrame, path: Path, *, edges: bool) -> None:
@@ -158,8 +191,9 @@ def _draw(table: pd.DataFrame, path: Path, *, edges: bool) -> None:
 def _say(table: pd.DataFrame, target: float) -> None:
     from circuit_atlas.analysis import summarise_curves
 
-    print_frame(table, SHOWN)
+    print_settings(table, SHOWN)
+    say_undefined(table["faithfulness"])
     typer.echo()
     summary = summarise_curves(table, target)
     named = ("circuit", "task", "errors", "points", "to_share", "cpr", "cmd", "log_area", "target_nodes")
-    print_frame(summary, named)
+    print_settings(summary, named)

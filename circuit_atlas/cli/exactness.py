@@ -15,6 +15,7 @@ from circuit_atlas.cli.options import (
     OutputOption,
     StoreOption,
     VersionOption,
+    picture,
     read_store,
 )
 from circuit_atlas.cli.output import Format, choose_format, emit, print_frame, records
@@ -62,7 +63,9 @@ ResamplesOption = Annotated[int, typer.Option("--resamples", min=1, help="Bootst
 SeedOption = Annotated[int, typer.Option("--seed", help="Seed of the resampling.")]
 DrawOption = Annotated[
     Path | None,
-    typer.Option("--draw", metavar="FILE", help="Draw exact against approximate values too: PNG, SVG or PDF."),
+    typer.Option(
+        "--draw", metavar="FILE", callback=picture, help="Draw exact against approximate values too: PNG, SVG or PDF."
+    ),
 ]
 JointOption = Annotated[
     bool,

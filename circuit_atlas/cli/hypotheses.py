@@ -17,7 +17,7 @@ from circuit_atlas.cli.options import (
     change_store,
     read_store,
 )
-from circuit_atlas.cli.output import Format, choose_format, emit, print_frame, records
+from circuit_atlas.cli.output import Format, choose_format, emit, print_settings, records
 from circuit_atlas.cli.shown import NotedStore, ShowCypherOption, say_cypher
 from circuit_atlas.errors import QueryError
 
@@ -104,7 +104,7 @@ def hypotheses(
     for one, table in tables.items():
         if of is None:
             typer.echo(f"\n{one.value}")
-            print_frame(table.head(limit) if one is Hypothesis.MINIMALITY else table)
+            print_settings(table.head(limit) if one is Hypothesis.MINIMALITY else table)
         else:
             emit([str(name) for name in table.columns], records(table), chosen, output)
     if show_cypher:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from inspect import Parameter
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,6 +13,7 @@ from circuit_atlas.cli.options import DatabaseOption, StoreOption, VersionOption
 from circuit_atlas.cli.output import print_frame, print_table
 from circuit_atlas.cli.quiet import silence_libraries
 from circuit_atlas.cli.reporting import reporter
+from circuit_atlas.cli.undefined import say_undefined
 from circuit_atlas.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -89,7 +90,8 @@ EdgesOption = Annotated[
     typer.Option(
         "--edges",
         min=0,
-        help="Measure edge faithfulness too: at so many edge thresholds, with permuted and random edges beside each.",
+        help="Measure edge faithfulness too: at so many edge thresholds, with permuted and random edges beside each, "
+        "errors as the circuit says.",
     ),
 ]
 EdgeThresholdOption = Annotated[
@@ -164,6 +166,8 @@ def measure(circuits: list[str], last_features: int, store: str | None, database
       circuit-atlas measure sva/nounpp --on sva/within_rc
       circuit-atlas measure sva/nounpp --threshold 0.05 --ablation mean --ablation zero --start-layer 0 --start-layer -1
     """
+    if last_features:
+        _refuse_unused(given)
     silence_libraries()
     from circuit_atlas.ingest import MeasureSettings
 
@@ -181,11 +185,31 @@ def measure(circuits: list[str], last_features: int, store: str | None, database
         say_next([["curve", *dict.fromkeys(one.circuit for one in found), "--draw", "curve.png"]], place, store)
 
 
+_UNUSED = (
+    "threshold", "sizes", "target_faithfulness", "errors", "start_layer", "random_circuits", "edges", "edge_threshold",
+)  # fmt: skip
+"""What has no meaning where features are ablated in the whole model."""
+
+
+def _refuse_unused(given: Mapping[str, Any]) -> None:
+    usual = {name: default for name, _, _, default in _GIVEN}
+    for name in _UNUSED:
+        if given[name] != usual[name]:
+            raise SettingsError(
+                f"--last-features ablates features of the whole model, so --{name.replace('_', '-')} has no meaning "
+                "there: leave it out, or measure twice"
+            )
+    for name in ("ablation", "means_over"):
+        if len(given[name] or ()) > 1:
+            raise SettingsError(f"--last-features takes one --{name.replace('_', '-')}: leave out all but one")
+
+
 def _proximal(store: Store, asked: Sequence[MeasureSettings], features: int) -> None:
     from circuit_atlas.analysis import proximal_causes
     from circuit_atlas.ingest import measure_proximal
     from circuit_atlas.ingest.measuring.layout import Loader
 
+    _refuse_unknown(store, asked)
     loader = Loader()
     for settings in asked:
         found = measure_proximal(store, settings, features=features, reporter=reporter(), load_subject=loader)
@@ -194,8 +218,8 @@ def _proximal(store: Store, asked: Sequence[MeasureSettings], features: int) -> 
 
 
 _PROXIMAL = (
-    "removed", "ablation", "effect", "change", "change_low", "change_high", "rank", "rank_without", "fell", "rose",
-    "as_credited",
+    "removed", "n_removed", "ablation", "effect", "change", "change_low", "change_high", "rank", "rank_without",
+    "fell", "rose", "as_credited",
 )  # fmt: skip
 
 
@@ -206,14 +230,23 @@ def _sizes(text: str) -> Any:
 
 
 def measure_all(store: Store, asked: Sequence[MeasureSettings]) -> list[Measured]:
-    """Measure circuits one after the other; those of one model and dictionaries load them once."""
+    """Measure circuits one after the other; those of one model and dictionaries load them once.
+
+    Names are looked up first: one that is wrong is told before minutes are spent on those before it.
+    """
     from circuit_atlas.ingest import measure as run
     from circuit_atlas.ingest.measuring.layout import Loader
 
+    _refuse_unknown(store, asked)
     loader, found = Loader(), []
     for settings in asked:
         found.append(run(store, settings, reporter=reporter(), load_subject=loader))
     return found
+
+
+def _refuse_unknown(store: Store, asked: Sequence[MeasureSettings]) -> None:
+    for name in dict.fromkeys(name for one in asked for name in (one.circuit, one.on) if name):
+        store.query("circuit", circuit=name)
 
 
 def _say(measured: Measured) -> None:
@@ -223,6 +256,7 @@ def _say(measured: Measured) -> None:
     print_table(
         columns, sorted(rows, key=lambda row: (row["errors"], row["ablation"], row["start_layer"], row["n_nodes"]))
     )
+    say_undefined(row["faithfulness"] for row in rows)
     of_edges = [row for row in measured.rows if row["kind"] == "edges"]
     if of_edges:
         typer.echo()

@@ -30,6 +30,13 @@ def _or_given_before(context: typer.Context, value: str | None) -> str | None:
     return context.obj if value is None else value
 
 
+def picture(path: Path | None) -> Path | None:
+    """Refuse what is no picture by its name, for options that take one."""
+    from circuit_atlas.analysis.plots.style import require_picture
+
+    return None if path is None else require_picture(path)
+
+
 VersionOption = Annotated[
     bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and leave.")
 ]

@@ -170,6 +170,15 @@ def print_frame(frame: pd.DataFrame, columns: Sequence[str] | None = None) -> No
     print_table(columns or [str(name) for name in frame.columns], records(frame))
 
 
+def print_settings(frame: pd.DataFrame, columns: Sequence[str] | None = None) -> None:
+    """Print a table of measurements: columns, and the settings without which two of its rows would look alike."""
+    from circuit_atlas.analysis.telling import DIGITS, told_apart
+
+    shown = told_apart(frame, columns or [str(name) for name in frame.columns])
+    rows = [row | {"data_digest": str(row.get("data_digest"))[:DIGITS]} for row in records(frame)]
+    print_table(shown, rows)
+
+
 def _rich_table(columns: Sequence[str], rows: Sequence[Row]) -> None:
     from rich.console import Console
     from rich.table import Table

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from circuit_atlas.cli.options import DatabaseOption, FormatOption, OutputOption, StoreOption, VersionOption, read_store
+from circuit_atlas.cli.options import (
+    DatabaseOption,
+    FormatOption,
+    OutputOption,
+    StoreOption,
+    VersionOption,
+    picture,
+    read_store,
+)
 from circuit_atlas.cli.output import Format, choose_format, emit, print_frame, print_table, records
 from circuit_atlas.cli.overlap_options import (
     Derived,
@@ -75,7 +83,12 @@ MatrixOption = Annotated[
 ]
 DrawOption = Annotated[
     Path | None,
-    typer.Option("--draw", metavar="FILE", help="Draw matrix and dendrogram into this file (.png, .svg or .pdf)."),
+    typer.Option(
+        "--draw",
+        metavar="FILE",
+        callback=picture,
+        help="Draw matrix and dendrogram into this file (.png, .svg or .pdf).",
+    ),
 ]
 
 MOST = 30

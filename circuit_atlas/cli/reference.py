@@ -68,7 +68,8 @@ def _prose(text: str) -> str:
 
 def _cell(option: Any) -> str:
     given = option.default
-    stated = "" if given in (None, False, ()) or callable(given) else f" Default: {getattr(given, 'value', given)}."
+    told = option.show_default if isinstance(option.show_default, str) else getattr(given, "value", given)
+    stated = "" if given in (None, False, ()) or callable(given) else f" Default: {told}."
     return str(option.help).replace("|", "\\|") + stated
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +13,9 @@ from circuit_atlas.cli.names import unit_name
 from circuit_atlas.cli.options import CircuitArgument, DatabaseOption, StoreOption, VersionOption, read_store, say_next
 from circuit_atlas.cli.output import cell, print_frame, print_table
 from circuit_atlas.cli.stated import stated
+from circuit_atlas.cli.structure import say_unsure
+from circuit_atlas.cli.undefined import say_undefined
+from circuit_atlas.cypher.schema import GROUPS
 
 if TYPE_CHECKING:
     from circuit_atlas.cypher.store import Store
@@ -54,14 +58,30 @@ def show(
         typer.echo(name)
         digests = [row["weights_digest"] for row in ask(place, "circuit_dictionaries", circuit=name).rows]
         told = {setting: found[setting] for setting in SETTINGS} | stated(found, found, digests)
-        for setting, value in (told | {setting: found[setting] for setting in MADE}).items():
+        told |= {"recipe": _recipe(found["settings"])} | {setting: found[setting] for setting in MADE}
+        for setting, value in told.items():
             if value is not None:
                 typer.echo(f"  {setting + ':':<17}{cell(value)}")
         _sites(found)
-        _faithfulness(place, name)
-        _features(place, name, limit)
+        grouped = found["units"] == GROUPS
+        if grouped:
+            _groups(place, name, limit)
+        else:
+            _faithfulness(place, name)
+            _features(place, name, limit)
         _paths(place, name, limit)
-        say_next([["query", "error_share", "-p", f"circuit={name}"], ["dashboard"]], place, store)
+        more = "group_members" if grouped else "error_share"
+        say_next([["query", more, "-p", f"circuit={name}"], ["dashboard"]], place, store)
+
+
+def _recipe(settings: str) -> str | None:
+    """Say how a derived circuit was made; None of one that was discovered."""
+    recipe = json.loads(settings).get("recipe")
+    if recipe is None:
+        return None
+    of = f"{recipe['operation']} of {' and '.join(recipe['operands'])}"
+    more = [f"{key} {cell(value)}" for key, value in recipe.items() if key not in ("operation", "operands")]
+    return ", ".join([of, *more])
 
 
 def _sites(found: Mapping[str, Any]) -> None:
@@ -87,6 +107,7 @@ def _faithfulness(store: Store, circuit: str) -> None:
     typer.echo("\nfaithfulness on held-out examples (1: as the whole model, 0: as with every unit ablated)")
     if len(table):
         print_frame(table, MEASURED)
+        say_undefined(table["faithfulness"])
     else:
         typer.echo("  not measured")
 
@@ -98,6 +119,18 @@ def _features(store: Store, circuit: str, limit: int) -> None:
     print_table(("unit", "label", "effect", "top_tokens", "promotes"), named)
 
 
+def _groups(store: Store, circuit: str, limit: int) -> None:
+    rows = ask(store, "group_members", circuit=circuit, limit=limit).rows
+    typer.echo("\nstrongest groups (the strongest feature and how many others): effect, features that it holds")
+    named = [
+        row
+        | {"unit": unit_name(row | {"kind": "group", "feature_index": None})}
+        | {"members": " ".join(sorted((key.rpartition("/")[2] for key in row["members"]), key=int))}
+        for row in rows
+    ]
+    print_table(("unit", "effect", "n_members", "members"), named)
+
+
 def _paths(store: Store, circuit: str, limit: int) -> None:
     from circuit_atlas.analysis import strongest_paths
 
@@ -107,3 +140,4 @@ def _paths(store: Store, circuit: str, limit: int) -> None:
         f"than {LEAST_Z:g} standard errors from zero"
     )
     print_frame(table, ("strength", "path"))
+    say_unsure(table)

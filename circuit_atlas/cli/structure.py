@@ -16,16 +16,20 @@ from circuit_atlas.cli.options import (
     OutputOption,
     StoreOption,
     VersionOption,
+    change_store,
     read_store,
+    say_next,
 )
 from circuit_atlas.cli.output import Format, choose_format, emit, print_frame, records
 from circuit_atlas.cli.shown import NotedStore, ShowCypherOption, say_cypher
+from circuit_atlas.cypher.schema import GROUPS
 from circuit_atlas.errors import QueryError
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from circuit_atlas.analysis.structure import Grouping
+    from circuit_atlas.cypher.base import GraphStore
     from circuit_atlas.cypher.store import Store
 
 
@@ -81,6 +85,32 @@ GroupsOption = Annotated[
     int | None,
     typer.Option("--groups", min=1, help="Groups of features to make; without it, the cut that scores best."),
 ]
+DirectionsOption = Annotated[
+    float,
+    typer.Option(
+        "--directions",
+        min=0,
+        max=1,
+        show_default="1/3",
+        help="With groups: how much of what makes two features alike is their decoder directions; the rest is their "
+        "edges, in and out alike. 0 groups by edges alone.",
+    ),
+]
+StoreAsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--store-as", metavar="NAME", help="With groups: store the grouped graph as a circuit of this name as well."
+    ),
+]
+CosineOption = Annotated[
+    float | None,
+    typer.Option(
+        "--min-cosine",
+        min=-1,
+        max=1,
+        help="With threads: least cosine of the decoder directions of an edge's ends; without it, any.",
+    ),
+]
 ShareOption = Annotated[
     float, typer.Option("--min-share", min=0, max=1, help="With threads: least share of both ends' effect on an edge.")
 ]
@@ -97,7 +127,10 @@ class Asked:
     least_z: float
     pattern: str | None
     groups: int | None
+    directions: float
+    store_as: str | None
     min_share: float
+    min_cosine: float | None
 
     @property
     def cut(self) -> dict[str, Any]:
@@ -107,6 +140,12 @@ class Asked:
             "edge_threshold": self.edge_threshold,
             "least_z": self.least_z,
         }
+
+    def grouped(self, store: Store) -> Grouping:
+        """Group the circuit's nodes."""
+        from circuit_atlas.analysis.structure import group_nodes
+
+        return group_nodes(store, self.circuit, self.groups, directions=self.directions, **self.cut)
 
 
 def structure(
@@ -118,7 +157,10 @@ def structure(
     least_z: LeastZOption = 2.0,
     pattern: PatternOption = None,
     groups: GroupsOption = None,
+    directions: DirectionsOption = 1 / 3,
+    store_as: StoreAsOption = None,
     min_share: ShareOption = 0.1,
+    min_cosine: CosineOption = None,
     form: FormatOption = None,
     output: OutputOption = None,
     show_cypher: ShowCypherOption = False,
@@ -138,7 +180,7 @@ def structure(
     errors       what the errors of each site are fed by, and what they feed
     suppressors  features that work against the right answer
     threads      features that persist over layers
-    groups       nodes alike in what feeds them and what they feed
+    groups       features alike in what feeds them, what they feed and how they write (--store-as: as a circuit)
     group-edges  the edges between groups
     group-paths  the strongest paths of groups
     group-cuts   what each possible number of groups scores
@@ -147,17 +189,22 @@ def structure(
     for one cut, one site or one pair of positions, never over layers.
     """
     chosen = choose_format(form, output)
-    asked = Asked(circuit, limit, node_threshold, edge_threshold, least_z, pattern, groups, min_share)
+    cut = (node_threshold, edge_threshold, least_z)
+    asked = Asked(circuit, limit, *cut, pattern, groups, directions, store_as, min_share, min_cosine)
     if question is None and (chosen is not Format.TABLE or output is not None):
         raise QueryError("a table in a file or for a program needs one QUESTION, such as flow")
     if pattern is not None and question is not Question.MOTIFS:
         raise QueryError("--pattern goes with the question motifs")
-    with read_store(store, database) as place:
+    if store_as is not None and question is not Question.GROUPS:
+        raise QueryError("--store-as goes with the question groups")
+    with change_store(store, database) if store_as else read_store(store, database) as place:
         noted = NotedStore(place)
         if question is None:
             _overview(noted, asked)
         else:
             _answer(noted, asked, question, chosen, output)
+        if store_as is not None:
+            _store(place, asked, store, err=chosen is not Format.TABLE)
     if show_cypher:
         say_cypher(noted)
 
@@ -178,9 +225,13 @@ def _overview(store: Store, asked: Asked) -> None:
     for question, title in OVERVIEW.items():
         if question is Question.CROSSINGS and row["positions"] == "sum":
             continue
+        if question in (Question.SUPPRESSORS, Question.GROUPS) and row["units"] == GROUPS:
+            continue
         typer.echo(f"\n{title}")
         _print(question, _table(store, asked, question), asked.limit)
-    _say_total(_table(store, asked, Question.CUTS))
+    cuts = _table(store, asked, Question.CUTS)
+    _say_total(cuts)
+    say_unsure(cuts)
 
 
 def _answer(store: Store, asked: Asked, question: Question, form: Format, output: Path | None) -> None:
@@ -190,6 +241,7 @@ def _answer(store: Store, asked: Asked, question: Question, form: Format, output
         if "count" in table.attrs:
             typer.echo(f"\n{table.attrs['count']} chains fit")
         _say_total(table)
+        say_unsure(table)
     else:
         emit([str(name) for name in table.columns], records(table), form, output)
 
@@ -220,15 +272,28 @@ def _table(store: Store, asked: Asked, question: Question) -> pd.DataFrame:
         case Question.SUPPRESSORS:
             return ask.suppressors(store, name, limit, asked.node_threshold)
         case Question.GROUP_PATHS:
-            return ask.group_paths(ask.group_nodes(store, name, asked.groups, **cut), limit)
+            return ask.group_paths(asked.grouped(store), limit)
         case Question.THREADS:
-            return ask.threads(store, name, asked.min_share, limit, **cut)
+            return ask.threads(store, name, asked.min_share, limit, min_cosine=asked.min_cosine, **cut)
         case _:
-            return _groups(ask.group_nodes(store, name, asked.groups, **cut), question)
+            return _groups(asked.grouped(store), question)
 
 
 def _groups(found: Grouping, question: Question) -> pd.DataFrame:
     return {Question.GROUPS: found.groups, Question.GROUP_EDGES: found.edges, Question.GROUP_CUTS: found.cuts}[question]
+
+
+def _store(place: GraphStore, asked: Asked, given: str | None, *, err: bool) -> None:
+    """Store the grouped graph as a circuit."""
+    from circuit_atlas.analysis.structure import group_circuit
+
+    rows = group_circuit(place, asked.grouped(place), asked.store_as or "")
+    place.write([rows])
+    circuit = rows.nodes["Circuit"][0]
+    said = f"wrote {circuit['name']} to {place.url}: {circuit['n_nodes']} nodes, {circuit['n_edges']} edges"
+    typer.echo(f"\n{said}", err=err)
+    if not err:
+        say_next([["show", circuit["name"]], ["structure", circuit["name"], "paths"]], place, given)
 
 
 def _print(question: Question, table: pd.DataFrame, limit: int) -> None:
@@ -260,6 +325,13 @@ def _say_total(table: pd.DataFrame) -> None:
     typer.echo(f"\nall paths (units of the metric): positive {positive:.4g}, negative {negative:.4g}")
     if left_out:
         typer.echo(f"none through {left_out} nodes whose effect is less than {least_z:g} standard errors from zero")
+
+
+def say_unsure(table: pd.DataFrame) -> None:
+    """Say how many nodes have no standard error, so that --least-z lets paths pass them whatever they are."""
+    unsure, least_z = len(table.attrs.get("unsure", ())), table.attrs.get("least_z", 0.0)
+    if unsure and least_z:
+        typer.echo(f"paths pass {unsure} nodes however small their effect is, for its standard error is not known")
 
 
 FEW = 5

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from circuit_atlas.cypher.schema import LABELS, RELATIONSHIPS, Property, PropertyType
+from circuit_atlas.cypher.declared import Property, PropertyType
+from circuit_atlas.cypher.schema import LABELS, RELATIONSHIPS
 
 TYPES: Mapping[PropertyType, str] = {
     PropertyType.STRING: "STRING",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from circuit_atlas.cypher.schema import PropertyType
+from circuit_atlas.cypher.declared import PropertyType
 from circuit_atlas.errors import StoreError
 
 if TYPE_CHECKING:

@@ -10,8 +10,9 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from circuit_atlas.cypher.declared import PropertyType
 from circuit_atlas.cypher.library.statement import Clause, Statement, alias
-from circuit_atlas.cypher.schema import LABELS, RELATIONSHIPS, PropertyType
+from circuit_atlas.cypher.schema import LABELS, RELATIONSHIPS
 
 
 @dataclass(frozen=True)

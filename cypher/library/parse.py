@@ -24,11 +24,11 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from circuit_atlas.cypher.declared import PropertyType
 from circuit_atlas.cypher.library.lint import lint
 from circuit_atlas.cypher.library.query import Column, Param, Query
 from circuit_atlas.cypher.library.statement import Statement
 from circuit_atlas.cypher.library.values import PARAM_TYPES, cast
-from circuit_atlas.cypher.schema import PropertyType
 from circuit_atlas.errors import QueryError
 
 SINGLE = "one row"

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from circuit_atlas.cypher.declared import PropertyType
 from circuit_atlas.cypher.library.values import CIRCUIT, ParamValue, cast
-from circuit_atlas.cypher.schema import PropertyType
 from circuit_atlas.errors import QueryError
 
 METRIC = "units of the metric"

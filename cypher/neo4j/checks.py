@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from circuit_atlas.cypher.checks import Check
-from circuit_atlas.cypher.schema import LABELS, RELATIONSHIPS, Property, PropertyType
+from circuit_atlas.cypher.declared import Property, PropertyType
+from circuit_atlas.cypher.schema import LABELS, RELATIONSHIPS
 
 TYPES = {
     PropertyType.STRING: "STRING",

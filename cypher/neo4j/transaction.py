@@ -57,9 +57,10 @@ class Neo4jTransaction:
 
     def merge_relationships(self, pair: Pair, table: pa.Table) -> None:
         """Create those relationships between shared nodes that are not there yet."""
+        sets = ", ".join(f"r.{name} = row.{name}" for name in table.column_names[2:])
         self._run_in_portions(
             f"UNWIND $rows AS row MATCH (a:{pair.source} {{id: row.`from`}}) MATCH (b:{pair.target} {{id: row.`to`}}) "
-            f"MERGE (a)-[:{pair.type}]->(b)",
+            f"MERGE (a)-[r:{pair.type}]->(b){f' ON CREATE SET {sets}' if sets else ''}",
             table,
         )
 

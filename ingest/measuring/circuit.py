@@ -61,12 +61,14 @@ class MeasuredCircuit:
         members: the nodes of each site.
         active: what else is active on the data.
         places: rows of a node set: number of positions or roles, or 1 where nodes stand for all of them.
+        floor: absolute effect above which nodes were chosen, so that no threshold below it says what it keeps.
 
     """
 
     members: Mapping[Site, Members]
     active: Active
     places: int
+    floor: float = 0.0
 
     def ranked(self, sites: Sequence[Site]) -> Float[Tensor, " node"]:
         """Absolute effects of the nodes at some sites, largest first."""

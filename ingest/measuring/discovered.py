@@ -30,7 +30,7 @@ def measure_discovered(
     widths = {site: subject.dictionaries[site].d_sae for site in sites}
     ranked, universe = circuit.ranked(sites), circuit.universe(sites)
     sizes = first_sizes(settings.measure_thresholds, universe, len(ranked))
-    thresholds = thresholds_of(ranked, sizes)
+    thresholds = thresholds_of(ranked, sizes, circuit.floor)
     seeds = range(settings.seed, settings.seed + settings.random_circuits)
     runs = plan_runs(circuit, sites, widths, thresholds, ["default"], seeds)
     runs += plan_runs(circuit, sites, widths, thresholds, ["remove"], [])

@@ -8,8 +8,9 @@ m(C); with none, m(∅). Definition: docs/method.md, "Edge faithfulness".
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -19,8 +20,9 @@ from circuit_atlas.ingest.baselines import Values
 from circuit_atlas.ingest.batches import Batch
 from circuit_atlas.ingest.dictionary import SparseDictionary
 from circuit_atlas.ingest.evaluation import evaluate, evaluate_from
-from circuit_atlas.ingest.language_model import Around, Replace, Start
+from circuit_atlas.ingest.language_model import Replace
 from circuit_atlas.ingest.sites import Site
+from circuit_atlas.ingest.starts import Around, Start
 from circuit_atlas.ingest.subject import Subject
 
 _NUMBERS = 16_000_000
@@ -126,17 +128,34 @@ class _Arrived:
 
     def under(self, kept: Bool[Tensor, "group node"]) -> Float[Tensor, "group batch pos d"]:
         """Activation at the site for each group of kept edges."""
+        mixed = {parent: _mixed(self.done[parent], self.nodes.get(parent), kept) for parent in self.parents}
+        if self._is_sum(mixed):
+            entry = self._entry if len(mixed) == 2 else 0.0
+            total = torch.stack([*mixed.values()]).sum(dim=0)
+            return total.view(len(kept), -1, *total.shape[1:]) + entry
         several = self.batch.repeat(len(kept))
         replace: dict[Site, Replace] = {}
         start = None
-        for parent in self.parents:
-            x = _mixed(self.done[parent], self.nodes.get(parent), kept)
+        for parent, x in mixed.items():
             if parent.component == "resid" and self.subject.model.can_skip:
                 start = Start(parent.layer + 1, x)
             else:
                 replace[parent] = _instead(x)
         found = self.subject.model.run_to(several.clean, self.site, replace, start=start)
         return found.view(len(kept), -1, *found.shape[1:])
+
+    def _is_sum(self, parents: Collection[Site]) -> bool:
+        """Whether it is the stream after a block of which attention, MLP and entry, if that is ablated, are known."""
+        if self.site.component != "resid" or any(parent.is_z or parent.is_post for parent in parents):
+            return False
+        layer = self.site.layer
+        known = {(parent.component, parent.layer) for parent in parents} - {("resid", layer - 1)}
+        return known == {("attn", layer), ("mlp", layer)} and self.subject.model.sums
+
+    @cached_property
+    def _entry(self) -> Float[Tensor, "batch pos d"]:
+        """Stream as it enters the block, where nothing before it is ablated."""
+        return self.subject.model.entries(self.batch.clean, [self.site.layer])[self.site.layer].float()
 
 
 def direct_parents(before: Sequence[Site]) -> list[Site]:

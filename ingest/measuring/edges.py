@@ -42,6 +42,7 @@ class CircuitEdges:
         up: number of its upstream node.
         weight: its absolute weight (units of the metric).
         count: number of nodes.
+        floor: absolute weight above which edges were stored.
 
     """
 
@@ -51,6 +52,7 @@ class CircuitEdges:
     up: Int[Tensor, " edge"]
     weight: Float[Tensor, " edge"]
     count: int
+    floor: float = 0.0
 
     def kept(self, chosen: Bool[Tensor, " edge"]) -> EdgeSet:
         """Edge set of some of the edges."""
@@ -119,7 +121,7 @@ def read_edges(store: Store, bench: Bench, threshold: float, sites: Sequence[Sit
         site_of[nodes[site].numbers] = place
     site_of[-1] = len(nodes)
     pair = site_of[up] * (len(nodes) + 1) + site_of[down]
-    return CircuitEdges(nodes, pair, down, up, torch.tensor([row[2] for row in known]), len(number))
+    return CircuitEdges(nodes, pair, down, up, torch.tensor([row[2] for row in known]), len(number), stored.edge_floor)
 
 
 def _numbered(bench: Bench, strong: Sequence[StoredNode]) -> tuple[dict[Site, SiteNodes], dict[str, int]]:
@@ -151,10 +153,19 @@ class _EdgeRun:
 
 
 def measure_edges(store: Store, bench: Bench, asked: MeasureSettings, reporter: Reporter) -> list[dict[str, Any]]:
-    """Measure edge sets of each node set asked for; rows of `Measurement` without key."""
+    """Measure edge sets of each node set under each setting asked for, errors as the circuit says.
+
+    Returns:
+        rows of `Measurement` without key.
+
+    """
     rows: list[dict[str, Any]] = []
-    setting = bench.settings(asked)[0]
-    for threshold in asked.thresholds or (bench.usual_threshold(setting),):
+    asked_for = [
+        (setting, threshold)
+        for setting in bench.settings(asked)
+        for threshold in asked.thresholds or (bench.usual_threshold(setting),)
+    ]
+    for setting, threshold in asked_for:
         edges = read_edges(store, bench, threshold, bench.sites(setting.start_layer))
         runs = list(_plan(edges, asked))
         batches, baselines = baselines_of(bench, setting)
@@ -179,7 +190,7 @@ def _plan(edges: CircuitEdges, asked: MeasureSettings) -> Iterator[_EdgeRun]:
     yield _EdgeRun("empty", None, None, 0, edges.kept(nothing))
     yield _EdgeRun("edges", None, None, None, edges.every())
     ranked = edges.weight.sort(descending=True).values
-    wanted = asked.edge_thresholds or thresholds_of(ranked, spread_sizes(asked.edges, len(ranked)))
+    wanted = asked.edge_thresholds or thresholds_of(ranked, spread_sizes(asked.edges, len(ranked)), edges.floor)
     for threshold in wanted:
         chosen = edges.weight > threshold
         count = int(chosen.sum())

@@ -23,10 +23,12 @@ def sizes_by_share(shares: Iterable[float], universe: float, most: int) -> list[
 
 
 def spread_sizes(count: int, most: int) -> list[int]:
-    """At most `count` numbers of nodes from 1 to all there are, evenly spaced on a logarithmic scale."""
+    """At most `count` numbers of nodes from 1 to all there are, evenly spaced on a logarithmic scale; one: all."""
     if most < 1:
         return []
-    return sorted({round(most ** (k / max(1, count - 1))) for k in range(count)} | ({most} if count == 1 else set()))
+    if count == 1:
+        return [most]
+    return sorted({round(most ** (k / (count - 1))) for k in range(count)})
 
 
 def first_sizes(count: int, universe: float, most: int) -> list[int]:
@@ -47,7 +49,16 @@ def first_sizes(count: int, universe: float, most: int) -> list[int]:
     return sizes
 
 
-def thresholds_of(ranked: Float[Tensor, " node"], sizes: Sequence[int]) -> list[float]:
-    """Thresholds that leave so many nodes, halfway to the next weaker one (ties leave more or fewer), sizes' order."""
-    below = torch.cat([ranked, ranked.new_zeros(1)])
+def thresholds_of(ranked: Float[Tensor, " node"], sizes: Sequence[int], floor: float) -> list[float]:
+    """Thresholds that leave so many nodes, halfway to the next weaker one (ties leave more or fewer), sizes' order.
+
+    Args:
+        ranked: absolute effects of all nodes, largest first.
+        sizes: how many are to be left.
+        floor: absolute effect above which nodes were stored: below the weakest come those that were not. (Where effects
+            were pooled since, the weakest may be below it; then 0 is next.)
+
+    """
+    weakest = float(ranked[-1]) if len(ranked) else 0.0
+    below = torch.cat([ranked, ranked.new_full((1,), floor if floor < weakest else 0.0)])
     return [float((below[n - 1] + below[n]) / 2) for n in sizes]

@@ -27,6 +27,7 @@ from circuit_atlas.ingest.measuring.stored import (
     StoredCircuit,
     members,
     read_stored,
+    refuse_below_floor,
     refuse_other_template,
     settings_of_data,
     settle_level,
@@ -138,7 +139,8 @@ class Bench:
         """Node threshold of a circuit that counts as small: a quarter of the units active on one example."""
         sites = self.sites(setting.start_layer)
         ranked = self.circuit.ranked(sites)
-        return thresholds_of(ranked, sizes_by_share((0.25,), self.circuit.universe(sites), len(ranked)))[0]
+        sizes = sizes_by_share((0.25,), self.circuit.universe(sites), len(ranked))
+        return thresholds_of(ranked, sizes, self.circuit.floor)[0]
 
 
 def lay_out(
@@ -153,6 +155,8 @@ def lay_out(
     stored = read_stored(store, settings.circuit)
     given, task = settings_of_data(store, stored, settings)
     level = settle_level(stored, settings, own=not settings.on and not settings.examples)
+    if level == stored.positions:
+        refuse_below_floor(stored, settings)
     given = dataclasses.replace(given, positions=level)
     texts = read_texts(given)  # first: a broken line is told at once, not after the model has loaded
     work = prepare(given, texts, load_subject(given))
@@ -167,7 +171,7 @@ def lay_out(
     places = {"keep": len(train[0].clean), "role": len(roles), "sum": 1}[level]
     batches = work.batches(train)
     active = find_active(work.subject, batches, _shape(train, places), keep=level != "sum")
-    circuit = MeasuredCircuit(members(stored.nodes, level, roles, widths), active, places)
+    circuit = MeasuredCircuit(members(stored.nodes, level, roles, widths), active, places, stored.node_floor)
     return Bench(stored, circuit, work, task, level, train, every, settings.seed, roles)
 
 

@@ -58,20 +58,24 @@ def measure(
         load_subject: loads model and dictionaries; a `Loader` keeps them for the next circuit.
 
     Raises:
+        MeasureError: no size is as faithful as asked for; what was measured is written all the same.
         AtlasError: anything that the user can mend, in one line.
 
     """
     reporter = reporter or Silent()
     bench = lay_out(store, settings, load_subject)
     measured = _grid(bench, settings, reporter)
+    missed = None
     if settings.target_faithfulness is not None:
-        approach(bench, settings, measured, lambda narrowed: _grid(bench, narrowed, reporter))
+        missed = approach(bench, settings, measured, lambda narrowed: _grid(bench, narrowed, reporter))
     if settings.edges or settings.edge_thresholds:
         measured += measure_edges(store, bench, settings, reporter)
     rows = keyed(bench.stored.id, bench.task, measured)
     found = Measured(bench.stored.name, bench.task, rows)
     kind = "contrastive" if bench.work.is_pair else "single"
     store.add_measurements(bench.stored.id, {"id": bench.task, "kind": kind}, found.rows)
+    if missed is not None:
+        raise missed
     return found
 
 
@@ -98,20 +102,19 @@ def _thresholds(bench: Bench, asked: MeasureSettings, setting: Setting) -> list[
         sizes = sizes_by_share(MIB_SHARES, bench.circuit.universe(sites), len(ranked))
     else:
         sizes = spread_sizes(asked.sizes, len(ranked))
-    return thresholds_of(ranked, sizes)
+    return thresholds_of(ranked, sizes, bench.circuit.floor)
 
 
 def _plan(bench: Bench, asked: MeasureSettings, setting: Setting, thresholds: Sequence[float]) -> list[Run]:
     sites = bench.sites(setting.start_layer)
-    seeds = range(asked.seed, asked.seed + asked.random_circuits)
-    runs = plan_runs(
-        bench.circuit, sites, bench.widths(sites), thresholds, asked.errors, seeds, ablate_random=asked.ablate_random
-    )
-    for run in runs:
-        if not any(len(units) for units in run.kept.values()) and run.errors == "default":
-            largest = float(bench.circuit.ranked(sites)[:1].sum())
+    largest = float(bench.circuit.ranked(sites)[:1].sum())
+    for threshold in thresholds:
+        if not largest > threshold:
             raise MeasureError(
-                f"no node of {bench.stored.name!r} has an absolute effect above {run.threshold:g}; "
+                f"no node of {bench.stored.name!r} has an absolute effect above {threshold:g}; "
                 f"the largest is {largest:.4g}"
             )
-    return runs
+    seeds = range(asked.seed, asked.seed + asked.random_circuits)
+    return plan_runs(
+        bench.circuit, sites, bench.widths(sites), thresholds, asked.errors, seeds, ablate_random=asked.ablate_random
+    )

@@ -33,7 +33,7 @@ from circuit_atlas.ingest.sites import Site
 from circuit_atlas.progress import Advance, Reporter, Silent
 
 ALL = "*"
-"""What is removed in the row of all features together."""
+"""What is removed in the row of all features together; of a site, the row of its features is named `resid_3/*`."""
 
 
 def measure_proximal(
@@ -44,7 +44,7 @@ def measure_proximal(
     reporter: Reporter | None = None,
     load_subject: Callable[[DiscoverSettings], Loaded] = load,
 ) -> Measured:
-    """Ablate the strongest features of the last layer in the whole model, each alone and all at once.
+    """Ablate the strongest features of the last layer in the whole model: each alone, those of a site, all at once.
 
     Of the settings the first ablation counts; `patch` makes the change of the metric the feature's exact effect.
 
@@ -56,7 +56,8 @@ def measure_proximal(
         load_subject: loads model and dictionaries.
 
     Returns:
-        a row of kind `proximal` for each feature, and one for all.
+        a row of kind `proximal` for each feature, one for each site with two of them or more, and one for all where
+        they are of several sites; `n_nodes` is how many were removed, m(∅) that of errors `keep`.
 
     Raises:
         MeasureError: the examples have no answers, or the circuit no feature in its last layer.
@@ -75,30 +76,29 @@ def measure_proximal(
 def _measured(bench: Bench, asked: MeasureSettings, features: int, reporter: Reporter) -> list[dict[str, Any]]:
     setting = dataclasses.replace(bench.settings(asked)[0], start_layer=0)
     sites = bench.sites(0)
-    removed = _strongest(bench, sites, features)
-    sets = [
-        _all_but(bench, sites, units) for units in [*removed.values(), *([] if len(removed) < 2 else [_sum(removed)])]
-    ]
-    names = [*removed, *([] if len(removed) < 2 else [ALL])]
+    removed = _with_sums(_strongest(bench, sites, features))
+    sets = [_all_but(bench, sites, units) for units in removed.values()]
     batches, baselines = baselines_of(bench, setting)
     with reporter.task(f"last features of {bench.stored.name}", len(bench.examples)) as advance:
-        full, metrics, ranks_full, ranks = _run(bench, batches, sets, baselines, advance)
+        full, metrics, ranks_full, ranks = _run(bench, batches, [*sets, _errors(bench, sites)], baselines, advance)
+    empty = metrics[-1]
     common = bench.common(setting, asked.split) | {"items": items_of(batches), "kind": "proximal", "errors": "keep"}
     return [
         {
             **common,
             "removed": name,
             "node_threshold": 0.0,
-            "n_nodes": sum(len(units) for units in kept.values()),
+            "n_nodes": sum(map(len, units.values())),
             "m_full": float(full.mean()),
-            "m_empty": float(full.mean()),
+            "m_empty": float(empty.mean()),
             "m_circuit": float(values.mean()),
             "full": full.tolist(),
+            "empty": empty.tolist(),
             "circuit": values.tolist(),
             "ranks_full": ranks_full.tolist(),
             "ranks": rank.tolist(),
         }
-        for name, kept, values, rank in zip(names, sets, metrics, ranks, strict=True)
+        for (name, units), values, rank in zip(removed.items(), metrics, ranks, strict=False)
     ]
 
 
@@ -122,12 +122,14 @@ def _strongest(bench: Bench, sites: Sequence[Site], features: int) -> _Removed:
     return {name: {site: [key]} for _, name, site, key in found[:features]}
 
 
-def _sum(removed: _Removed) -> dict[Site, list[int]]:
-    found: dict[Site, list[int]] = {}
+def _with_sums(removed: _Removed) -> _Removed:
+    """Add what is removed of each site at once, and of all sites, wherever that is another set."""
+    together: dict[Site, list[int]] = {}
     for units in removed.values():
         for site, some in units.items():
-            found[site] = sorted({*found.get(site, ()), *some})
-    return found
+            together[site] = sorted([*together.get(site, ()), *some])
+    found = removed | {f"{site.name}/{ALL}": {site: units} for site, units in together.items() if len(units) > 1}
+    return found | ({ALL: together} if len(together) > 1 else {})
 
 
 def _all_but(bench: Bench, sites: Sequence[Site], out: dict[Site, list[int]]) -> UnitSet:
@@ -136,6 +138,13 @@ def _all_but(bench: Bench, sites: Sequence[Site], out: dict[Site, list[int]]) ->
         site: SiteUnits(torch.tensor(out.get(site, []), dtype=torch.long), bench.circuit.places, widths[site] + 1, True)
         for site in sites
     }
+
+
+def _errors(bench: Bench, sites: Sequence[Site]) -> UnitSet:
+    """Every feature ablated, errors left to compute."""
+    none = torch.zeros(0, dtype=torch.long)
+    widths = bench.widths(sites)
+    return {site: SiteUnits(none, bench.circuit.places, widths[site] + 1).with_errors(True) for site in sites}
 
 
 def _run(

@@ -8,6 +8,7 @@ from typing import Any
 from circuit_atlas.cypher import keys
 from circuit_atlas.cypher.rows import Row
 from circuit_atlas.ingest.batches import TokenExample
+from circuit_atlas.ingest.data import identity
 from circuit_atlas.ingest.digests import digest_json
 
 _FOUND = ("faithfulness", "completeness")
@@ -27,5 +28,5 @@ def keyed(circuit_id: str, task_id: str, measured: Iterable[Mapping[str, Any]]) 
 
 
 def data_digest(background: Sequence[TokenExample], examples: Sequence[TokenExample]) -> str:
-    """SHA-256 of the examples that means are over, and of those measured on."""
-    return digest_json([[e.example.identity() for e in some] for some in (background, examples)])
+    """SHA-256 of the examples that means are over, and of those measured on; of their roles too where these count."""
+    return digest_json([[identity(e) for e in some] for some in (background, examples)])

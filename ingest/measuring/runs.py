@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from circuit_atlas.cypher.defined import least_span
 from circuit_atlas.ingest.ablation import run_ablated, sets_at_once
 from circuit_atlas.ingest.baselines import Values
 from circuit_atlas.ingest.batches import Batch
@@ -21,7 +22,6 @@ from circuit_atlas.ingest.measuring.circuit import MeasuredCircuit
 from circuit_atlas.ingest.measuring.conditions import Errors
 from circuit_atlas.ingest.measuring.node_sets import (
     UnitSet,
-    complement,
     digest,
     masks,
     random_circuit,
@@ -32,9 +32,6 @@ from circuit_atlas.ingest.measuring.node_sets import (
 from circuit_atlas.ingest.sites import Site
 from circuit_atlas.ingest.subject import Subject
 from circuit_atlas.progress import Advance
-
-_DEFINED = 1e-6
-"""Least |m(M) - m(∅)|, relative to |m(M)|, at which faithfulness is defined."""
 
 BaselinesOf = Callable[[Batch], Mapping[Site, Values]]
 """What ablated units are set to on a batch."""
@@ -81,7 +78,7 @@ def plan_runs(
 ) -> list[Run]:
     """At each threshold and under each treatment of errors the circuit, and random ones with the same errors.
 
-    `ablate_random` says whether the random ones are ablated too.
+    `ablate_random` says whether the random ones are ablated too, under the same treatment of errors.
     """
     runs = []
     for threshold in thresholds:
@@ -90,9 +87,9 @@ def plan_runs(
             trio = treat_errors(named, mode)
             runs.append(Run("circuit", threshold, mode, None, trio.circuit, trio.complement, trio.empty))
             for seed in random_seeds:
-                drawn = random_circuit(circuit, trio.circuit, seed)
-                rest = complement(drawn) if ablate_random else None
-                runs.append(Run("random", threshold, mode, seed, drawn, rest, trio.empty))
+                drawn = treat_errors(random_circuit(circuit, trio.circuit, seed), mode)
+                rest = drawn.complement if ablate_random else None
+                runs.append(Run("random", threshold, mode, seed, drawn.circuit, rest, trio.empty))
     return runs
 
 
@@ -176,6 +173,6 @@ def figures(
 def ratio(values: Tensor, empty: Tensor, full: Tensor) -> float | None:
     """(m - m(∅)) / (m(M) - m(∅)) of the means; None where the two ends are the same and it is undefined."""
     span = float(full.mean() - empty.mean())
-    if abs(span) <= _DEFINED * max(1.0, abs(float(full.mean()))):
+    if abs(span) <= least_span(float(full.abs().mean())):
         return None
     return float(values.mean() - empty.mean()) / span

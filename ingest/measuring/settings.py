@@ -38,7 +38,7 @@ class MeasureSettings:
         random_circuits: random circuits beside each point, with the same errors.
         ablate_random: whether random circuits are ablated too, as a null of what ablating the circuit does.
         edges: at how many edge thresholds edge faithfulness is measured, of each node threshold that is named, or
-            of the circuit of a quarter of the units active on an example; 0: none.
+            of the circuit of a quarter of the units active on an example; 0: none. Errors are as the circuit says.
         edge_thresholds: edge thresholds in place of so many chosen by the data.
         level: where nodes act: at their position (keep), their role, or at every position (sum); auto: as the circuit
             says, where the examples allow it.
@@ -85,9 +85,11 @@ class MeasureSettings:
             if getattr(self, field) not in known:
                 raise SettingsError(f"{field} is {getattr(self, field)!r}; choose one of {', '.join(known)}")
         for field, several in (("errors", Errors), ("ablations", Ablation), ("means_over", MeansOver)):
+            # Means over nothing are what other ablations have stored beside them.
+            known = tuple(one for one in get_args(several) if one != "none")
             for value in getattr(self, field):
-                if value not in get_args(several):
-                    raise SettingsError(f"{field} has {value!r}; choose of {', '.join(get_args(several))}")
+                if value not in known:
+                    raise SettingsError(f"{field} has {value!r}; choose of {', '.join(known)}")
         for field in ("errors", "ablations", "start_layers"):
             if not getattr(self, field):
                 raise SettingsError(f"{field} is empty; name at least one")
@@ -100,6 +102,8 @@ class MeasureSettings:
         for field in ("random_circuits", "edges", "batch_size", "n_examples", "n_held_out"):
             if (getattr(self, field) or 0) < 0:
                 raise SettingsError(f"{field} is {getattr(self, field)}; it must not be negative")
+        if (self.edges or self.edge_thresholds) and "default" not in self.errors:
+            raise SettingsError("edges are measured with errors as the circuit says: name errors default too")
         if not all(map(math.isfinite, (*self.thresholds, *self.edge_thresholds, self.target_faithfulness or 0.0))):
             raise SettingsError("a threshold, or target_faithfulness, is not a finite number")
         if any(threshold < 0 for threshold in (*self.thresholds, *self.edge_thresholds)):

@@ -12,6 +12,7 @@ from urllib.parse import unquote
 
 import torch
 
+from circuit_atlas.cypher.schema import GROUPS
 from circuit_atlas.cypher.store import Store
 from circuit_atlas.errors import DataError, MeasureError
 from circuit_atlas.ingest.batches import TokenExample
@@ -57,6 +58,8 @@ class StoredCircuit:
         positions: keep, sum or role.
         settings: what it was discovered with (a derived circuit's: its first operand).
         nodes: features and errors.
+        node_floor: absolute effect above which nodes were stored (units of the metric).
+        edge_floor: likewise edges, by absolute weight.
 
     """
 
@@ -66,6 +69,8 @@ class StoredCircuit:
     positions: Place
     settings: DiscoverSettings
     nodes: Sequence[StoredNode]
+    node_floor: float
+    edge_floor: float
 
 
 def read_stored(store: Store, name: str) -> StoredCircuit:
@@ -73,9 +78,15 @@ def read_stored(store: Store, name: str) -> StoredCircuit:
 
     Raises:
         UnknownCircuitError: there is no such circuit.
+        MeasureError: its nodes are groups of features.
 
     """
     row = store.query("circuit", circuit=name).iloc[0]
+    if row["units"] == GROUPS:
+        raise MeasureError(
+            f"circuit {row['name']!r} is made of groups of features and is not run in the model: "
+            "measure the circuit it was made from"
+        )
     given = {key: value for key, value in json.loads(row["settings"]).items() if key in FIELDS}
     # Names of model and dictionaries as the graph has them, wherever their files lie today.
     given |= {"model_id": unquote(row["model"]), "suite": row["suite"]}
@@ -91,7 +102,10 @@ def read_stored(store: Store, name: str) -> StoredCircuit:
         for node in store.query("nodes", circuit=row["name"]).to_dict("records")
         if node["kind"] != "target"
     ]
-    return StoredCircuit(row["name"], row["id"], row["task"], row["positions"], DiscoverSettings(**given), nodes)
+    floors = (float(row["node_floor"]), float(row["edge_floor"]))
+    return StoredCircuit(
+        row["name"], row["id"], row["task"], row["positions"], DiscoverSettings(**given), nodes, *floors
+    )
 
 
 def _site(component: str, layer: int) -> Site:
@@ -107,6 +121,7 @@ def settings_of_data(store: Store, circuit: StoredCircuit, asked: MeasureSetting
 
     Raises:
         UnknownCircuitError: there is no circuit `asked.on`.
+        MeasureError: its nodes are groups.
 
     """
     other = read_stored(store, asked.on) if asked.on else circuit
@@ -184,6 +199,23 @@ def unit_and_place(
         raise MeasureError(f"the dictionaries have no unit {node.feature} at {node.site.name}: are they others?")
     unit = widths[node.site] if node.feature is None else node.feature
     return unit, {"keep": node.position, "role": place_of.get(node.role or ""), "sum": 0}[level]
+
+
+def refuse_below_floor(circuit: StoredCircuit, asked: MeasureSettings) -> None:
+    """Refuse thresholds that say more than they keep; 0 stands for all that is stored.
+
+    Raises:
+        MeasureError: there are nodes, or edges, above one that were not stored.
+
+    """
+    kinds = (("node", asked.thresholds, circuit.node_floor), ("edge", asked.edge_thresholds, circuit.edge_floor))
+    for kind, thresholds, floor in kinds:
+        for threshold in thresholds:
+            if 0.0 < threshold < floor * (1 - 1e-6):  # as far as single precision tells them apart
+                raise MeasureError(
+                    f"{kind} threshold {threshold:g} is below {floor:.4g}, under which {circuit.name!r} has no "
+                    f"{kind}s stored: name a larger one, or 0 for all that are"
+                )
 
 
 def refuse_other_template(circuit: StoredCircuit, examples: Sequence[TokenExample]) -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from circuit_atlas.analysis.graph import CircuitGraph, graph_of
 from circuit_atlas.analysis.structure.chains import best_chains
+from circuit_atlas.analysis.structure.likeness import Likeness
 from circuit_atlas.analysis.structure.motifs import census
 from circuit_atlas.analysis.structure.pattern import parse_pattern
 from circuit_atlas.analysis.structure.threads import find_threads
@@ -98,8 +99,8 @@ def test_a_thread_runs_over_several_layers_and_neither_splits_nor_joins() -> Non
     graph = residual(effects, edges)
     found = [
         [str(graph.nodes["id"].iloc[graph.source[thread[0]]]), *graph.nodes["id"].iloc[graph.target[thread]]]
-        for thread in find_threads(graph, 0.3)
+        for thread in find_threads(graph, Likeness({}), 0.3, None)
     ]
     # 0/2 gives most to 1/1, which has more from 0/1; 0/1 gives less to 1/2 than to 1/1.
     assert found == [["0/1", "1/1", "2/1"]]
-    assert find_threads(graph, 0.95) == []
+    assert find_threads(graph, Likeness({}), 0.95, None) == []

@@ -167,5 +167,14 @@ def test_an_interval_that_is_undefined_is_nan() -> None:
         (None, [0.0, 0.0], [1.0, 1.0]),
         ([1.0], [0.0], [1.0]),
         ([1.0, 1.0], [0.0, 0.0], [0.0, 0.0]),
+        # Apart by rounding alone: some resamples have a denominator of 1e-9, and faithfulness is stored as null.
+        ([3.0, 1.0, 2.0, 4.0], [1.0, 1.0, 2.0, 2.0], [1.0 + 1e-9, 1.0 - 1e-9, 2.0, 2.0]),
+        ([3.0, 1.0, 2.0, 4.0], [1.0, 1.0, 2.0, 2.0], [1.0 + 1e-9, 1.0, 2.0, 2.0]),
     ):
         assert np.isnan(bootstrap_interval(kept, empty, full, 50, 0)).all()
+
+
+def test_an_interval_of_a_small_metric_is_defined() -> None:
+    """As of a probability: the rule goes by the metric's own size."""
+    low, high = bootstrap_interval([1e-8, 1e-8], [0.0, 0.0], [4e-8, 4e-8], 50, 0)
+    assert (low, high) == pytest.approx((0.25, 0.25))

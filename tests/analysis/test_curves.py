@@ -7,11 +7,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from circuit_atlas.analysis import edge_curve, faithfulness_curves, sensitivity, summarise_curves
+from circuit_atlas.analysis import (
+    edge_curve,
+    faithfulness_curves,
+    faithfulness_table,
+    sensitivity,
+    sharing_table,
+    summarise_curves,
+)
 from circuit_atlas.analysis.curves import integrals, log_area
 from circuit_atlas.analysis.plots import draw_curves, draw_edge_curves, save
+from circuit_atlas.analysis.telling import CHOICES, telling, told_apart
 from circuit_atlas.cypher import Store
 from circuit_atlas.errors import QueryError
 from tests.graphs import SVA, SVA_EDGES, circuit, with_measurements
@@ -55,6 +64,18 @@ EDGES = [
     *(point(0.2, 5, -n / 10, kind="edges-random", edge_threshold=0.1, n_edges=7, seed=n) for n in range(3)),
 ]
 
+POOLED = [
+    point(0.2, 5, 0.8, level="sum"),
+    point(0.2, 5, 0.1, level="sum", kind="random", seed=0),
+    point(0.2, 5, 0.9, level="sum", means_over="clean"),
+    point(0.2, 5, 0.7, level="sum", start_layer=1),
+    point(0.2, 5, 0.6, level="sum", split="train"),
+    point(0.2, 5, 0.5, level="sum", ablation="zero", means_over="none"),
+    point(0.2, 5, 0.4, level="keep"),
+    point(0.1, 6, 0.3, level="sum"),
+    point(0.2, 5, 0.2, level="sum", errors="remove"),
+]
+
 
 VARIED = [
     *(point(threshold, n, 0.5) for threshold, n in ((0.9, 1), (0.5, 2), (0.3, 3), (0.1, 9))),
@@ -69,7 +90,9 @@ VARIED = [
 @pytest.fixture(scope="module")
 def stores(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, Store]]:
     measured = {"curved": NODES + EDGES, "bare": [], "varied": VARIED, "plain": VARIED[:8], "without": VARIED[4:8]}
-    made = [with_measurements(circuit(name, SVA, SVA_EDGES), some) for name, some in measured.items()]
+    made = [
+        with_measurements(circuit(name, SVA, SVA_EDGES), some) for name, some in {**measured, "pooled": POOLED}.items()
+    ]
     filled = Filled(request, tmp_path_factory.mktemp("curves"), made)
     yield filled
     filled.close()
@@ -92,16 +115,16 @@ def test_a_curve_has_its_points_with_what_stands_beside_them(stores: Mapping[str
 
 
 def test_curves_without_thresholds(stores: Mapping[str, Store]) -> None:
-    """f is 0 at 0, 0.5 at 0.2, 1.5 at 0.5 and 1 at 1.
+    """f is 0 at 0, 0.5 at 0.2, 1.5 at 0.5, and stays so to 1, for no larger circuit was measured.
 
-    CPR: 0.2 · 0.25 + 0.3 · 1 + 0.5 · 1.25 = 0.975. CMD: 0.2 · 0.75 + 0.15 · 0.25 + 0.15 · 0.25 + 0.5 · 0.25 = 0.35.
+    CPR: 0.2 · 0.25 + 0.3 · 1 + 0.5 · 1.5 = 1.1. CMD: 0.2 · 0.75 + 0.15 · 0.25 + 0.15 · 0.25 + 0.5 · 0.5 = 0.475.
     """
     curves = faithfulness_curves(stores["ladybug"], ["curved"], ablation="mean", start_layer=0, errors="default")
     summary = summarise_curves(curves[curves["data_digest"] == "d"].pipe(_with, curves), target=0.6)
     (row,) = summary[summary["split"] == "held-out"].to_dict("records")
     assert (row["points"], row["to_share"], row["target_nodes"], row["target_threshold"]) == (2, 0.5, 5, 0.2)
-    assert row["cpr"] == pytest.approx(0.975)
-    assert row["cmd"] == pytest.approx(0.35)
+    assert row["cpr"] == pytest.approx(1.1)
+    assert row["cmd"] == pytest.approx(0.475)
     never = summarise_curves(curves[curves["data_digest"] == "d"].pipe(_with, curves), target=9.0)
     assert never["target_nodes"].isna().all()
 
@@ -112,17 +135,66 @@ def _with(part: Any, whole: Any) -> Any:
 
 
 def test_integrals_of_straight_lines() -> None:
-    """A perfect ranking that needs one share in ten: CPR 0.95, CMD 0.05; nothing measured: the diagonal."""
+    """A perfect ranking that needs one share in ten: CPR 0.95, CMD 0.05; f that never exceeds 0.8: 0.72 and 0.28."""
     assert integrals(np.array([0.1]), np.array([1.0])) == pytest.approx((0.95, 0.05))
-    assert integrals(np.array([]), np.array([])) == pytest.approx((0.5, 0.5))
-    assert integrals(np.array([0.5, 2.0]), np.array([3.0, 99.0])) == pytest.approx((1.75, 1 / 12 + 2 / 6 + 0.5))
+    assert integrals(np.array([0.2, 0.6]), np.array([0.8, 0.8])) == pytest.approx((0.72, 0.28))
+    assert integrals(np.array([0.5]), np.array([3.0])) == pytest.approx((2.25, 1 / 12 + 2 / 6 + 1.0))
+    assert np.isnan(integrals(np.array([]), np.array([]))).all()
+    assert np.isnan(integrals(np.array([np.nan]), np.array([0.5]))).all()
+
+
+def test_what_was_measured_beyond_the_universe_counts() -> None:
+    """0.4 at 0.5 and 0.6 at 1.2: at 1 it is 0.4 + 0.2 · 5 / 7. CPR: 0.5 · 0.2 + 0.5 · (0.4 + 0.1 · 5 / 7)."""
+    cpr = 0.1 + 0.5 * (0.4 + 0.5 / 7)
+    assert integrals(np.array([0.5, 1.2]), np.array([0.4, 0.6])) == pytest.approx((cpr, 1 - cpr))
+    # Half way between 10 and 1000 nodes on a logarithm are 100.
+    assert log_area(np.array([10.0, 1000.0]), 100.0, np.array([0.4, 0.8])) == pytest.approx((0.2 + 0.5) / 2)
 
 
 def test_area_over_the_logarithm() -> None:
     """From one node to 100: f 0 at 1, 1 at 10, 1 at 100: half a decade and a decade of two."""
     assert log_area(np.array([10.0]), 100.0, np.array([1.0])) == pytest.approx(0.75)
+    assert log_area(np.array([10.0]), 100.0, np.array([0.4])) == pytest.approx(0.3)
     assert log_area(np.array([1.0, 10.0]), 100.0, np.array([0.5, 1.0])) == pytest.approx(0.875)
     assert np.isnan(log_area(np.array([1.0]), 1.0, np.array([1.0])))
+
+
+def test_a_set_of_no_node_is_no_point_on_a_logarithm() -> None:
+    """As errors removed leave of a circuit whose strongest units are all errors."""
+    found = log_area(np.array([0.0, 10.0]), 100.0, np.array([0.0, 1.0]))
+    assert found == pytest.approx(0.75)
+    assert np.isnan(log_area(np.array([0.0]), 100.0, np.array([0.0])))
+    assert integrals(np.array([0.0, 0.5]), np.array([0.0, 1.0])) == pytest.approx((0.75, 0.25))
+
+
+def test_settings_are_shown_where_rows_would_look_alike(stores: Mapping[str, Store]) -> None:
+    names = ["circuit", "task", "errors", *CHOICES, "n_nodes"]
+    row = ("a", "t", "default", "keep", "mean", "clean+patch", 0, "held-out", "d", 2)
+    larger, other = (*row[:-1], 5), ("b", "u", *row[2:8], "e", 2)
+
+    def shown(*rows: tuple[Any, ...]) -> list[str]:
+        return told_apart(pd.DataFrame(rows, columns=names), ["circuit", "task", "errors", "n_nodes"])
+
+    plain = ["circuit", "task", "errors", "n_nodes"]
+    assert shown(row, larger, other) == plain  # other circuits have other data
+    assert shown(row, (*row[:3], "sum", *row[4:])) == ["circuit", "task", "level", "errors", "n_nodes"]
+    assert shown(row, (*row[:7], "train", "f", 2)) == ["circuit", "task", "split", "errors", "n_nodes"]
+    assert shown(row, (*row[:8], "f", 2)) == ["circuit", "task", "data_digest", "errors", "n_nodes"]
+    curves = faithfulness_curves(stores["ladybug"], ["curved"])
+    assert telling(curves) == ["ablation", "start_layer", "split", "data_digest"]
+    assert not curves.duplicated(["circuit", "task", "errors", *telling(curves), "n_nodes"]).any()
+    own = faithfulness_table(stores["ladybug"], "curved", own=True)
+    assert not own.duplicated(["errors", "n_nodes"]).any()
+    assert set(own["split"]) == {"held-out"}
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_sharing_has_one_row_a_circuit_and_task(stores: Mapping[str, Store], engine: str) -> None:
+    (task,) = set(faithfulness_table(stores[engine], "pooled")["task"])
+    (row,) = sharing_table(stores[engine], [("pooled", 0.2)], [task], resamples=50).to_dict("records")
+    assert (row["circuit"], row["n_nodes"], row["kept"], row["kept_low"]) == ("pooled", 5, 0.8, pytest.approx(0.8))
+    assert row["kept_random"] == pytest.approx(0.1)
+    assert sharing_table(stores[engine], [("pooled", 0.3)], [task]).empty
 
 
 @pytest.mark.parametrize("engine", ENGINES)

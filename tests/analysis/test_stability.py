@@ -232,6 +232,7 @@ def test_both_engines_give_the_same_tables(stores: Mapping[str, Store]) -> None:
         ([], {}, "at least one circuit"),
         (["t~a"], {"thresholds": [0.05]}, "below 0.1, the floor of circuit 't~a'"),
         (["t~a"], {"edge_threshold": 0.001}, "edge_threshold 0.001 is below"),
+        (["t~a"], {"thresholds": [99.0]}, "node_threshold 99 leaves no node of circuit 't~a'"),
         (["t~a"], {"thresholds": [0.2], "sizes": [3]}, "give one of them"),
         (["t~a"], {"sizes": [0]}, "at least 1 node"),
         (["t~a"], {"stable_share": 0.0}, "a share above 0"),

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from circuit_atlas.analysis import bottlenecks, strongest_paths
+from circuit_atlas.analysis import bottlenecks, combine, strongest_paths
 from circuit_atlas.analysis.structure import (
     communities,
     cut_flow,
@@ -26,7 +26,7 @@ from circuit_atlas.analysis.structure import (
 )
 from circuit_atlas.cypher import CircuitRows, Store
 from circuit_atlas.errors import QueryError, UnknownCircuitError
-from tests.graphs import SVA, SVA_EDGES, Edge, Unit, circuit, small_circuits
+from tests.graphs import SUBJECT, SUBJECT_EDGES, SVA, SVA_EDGES, Edge, Unit, circuit, small_circuits
 from tests.queries.test_random_graphs import random_circuit
 from tests.store_fixtures import ENGINES, Filled
 
@@ -53,6 +53,10 @@ THREAD_EDGES: list[Edge] = [
 ]
 
 
+LONG: list[Unit] = [("embed", 1, 2, 1.0), ("resid_0", 6, 2, 0.5), ("resid_1", 3, 2, 0.5)]
+LONG_EDGES: list[Edge] = [(0, 1, 0.5), (1, 2, 0.4), (2, -1, 0.5)]
+
+
 def summed(name: str) -> CircuitRows:
     """A circuit that sums over positions."""
     rows = circuit(name, [(site, index, None, effect) for site, index, _, effect in SVA], SVA_EDGES)
@@ -60,11 +64,26 @@ def summed(name: str) -> CircuitRows:
     return dataclasses.replace(rows, nodes={**rows.nodes, "Circuit": [{**one, "positions": "sum"}]})
 
 
+def by_role(name: str, units: list[Unit], edges: list[Edge]) -> CircuitRows:
+    """A circuit of roles, as tasks with a role file and `combine --level role` make them: no node has a position."""
+    rows = circuit(name, units, edges)
+    (one,) = rows.nodes["Circuit"]
+    nodes = [{**node, "position": None} for node in rows.nodes["CircuitNode"]]
+    return dataclasses.replace(
+        rows, nodes={**rows.nodes, "Circuit": [{**one, "positions": "role"}], "CircuitNode": nodes}
+    )
+
+
 @pytest.fixture(scope="module")
 def stores(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Filled]:
     """The circuits on each engine."""
     rows = [*small_circuits(), circuit("thread", THREAD, THREAD_EDGES), summed("summed")]
+    rows += [circuit("long", LONG, LONG_EDGES)]
     rows += [circuit(name, *random_circuit(name, n)) for name, n in (("r2", 25), ("r4", 60))]
+    rows += [
+        circuit("starts at an error", [("embed", None, 2, 1.0), ("resid_1", 3, 2, 0.5)], [(0, 1, 0.5), (1, -1, 0.5)])
+    ]
+    rows += [by_role("roles", SUBJECT, SUBJECT_EDGES), by_role("thread of roles", THREAD, THREAD_EDGES)]
     filled = Filled(request, tmp_path_factory.mktemp("structure"), rows)
     yield filled
     filled.close()
@@ -164,6 +183,18 @@ def test_the_strongest_chains_of_a_pattern(store: Store) -> None:
     assert motif_chains(store, "he/subject", "target embed").attrs["count"] == 0
 
 
+def test_a_path_that_starts_at_an_error_unit_divides_by_no_effect_of_one(store: Store) -> None:
+    name = "starts at an error"
+    assert rows(strongest_paths(store, name), "strength approximate path") == [
+        [0.5, False, "embed/error@subject → resid_1/3@subject → target"]
+    ]
+    assert motif_chains(store, name, "error feature target")["approximate"].tolist() == [False]
+    assert edge_flow(store, name)["approximate"].tolist() == [False, False]
+    through = edge_flow(store, "he/subject", limit=10).set_index("edge")["approximate"]
+    assert through["mlp_0/7@subject → resid_1/error@verb"]
+    assert through["resid_1/error@verb → target"]
+
+
 def test_what_feeds_errors_and_what_errors_feed(store: Store) -> None:
     assert like(
         rows(error_exchange(store, "sva"), "error_component error_layer direction component layer kind n_edges weight"),
@@ -181,11 +212,53 @@ def test_suppressors(store: Store) -> None:
 
 
 def test_threads(store: Store) -> None:
-    assert like(
-        rows(threads(store, "thread"), "n_layers strength kept weakest promoted_alike thread"),
-        [[2, 0.5, 0.5, 0.5, 1.0, "embed/1@subject → resid_1/3@subject"]],
-    )
+    columns = "n_layers strength kept weakest cosine least_cosine thread"
+    two = [2, 0.5, 0.5, 0.5, 0.75, 0.75, "embed/1@subject → resid_1/3@subject"]
+    assert like(rows(threads(store, "thread"), columns), [two])
     assert threads(store, "thread", min_share=0.55).empty
+    assert like(rows(threads(store, "thread", min_cosine=0.75), columns), [two])
+    # Without the edge to resid_1/3, that to resid_1/4 is embed/1's closest; but their directions point apart.
+    assert threads(store, "thread", min_cosine=0.76).empty
+
+
+def test_a_step_between_directions_that_are_not_alike_counts_as_0(store: Store) -> None:
+    columns = "n_layers strength kept weakest cosine least_cosine thread"
+    whole = [3, 0.4, 0.4, 0.5, 0.45, 0.0, "embed/1@subject → resid_0/6@subject → resid_1/3@subject"]
+    assert like(rows(threads(store, "long"), columns), [whole])
+    first = [2, 0.5, 0.5, 0.5, 0.9, 0.9, "embed/1@subject → resid_0/6@subject"]
+    assert like(rows(threads(store, "long", min_cosine=0.3), columns), [first])
+
+
+def test_where_nodes_have_roles_alone_a_place_is_the_role(store: Store) -> None:
+    """Each position of these circuits has a role of its own, so what was worked out above holds."""
+    for ask in (role_crossings, motifs, cut_flow, threads):
+        for name, of_roles in (("he/subject", "roles"), ("thread", "thread of roles")):
+            one, other = (ask(store, which).drop(columns="nodes", errors="ignore") for which in (name, of_roles))
+            pd.testing.assert_frame_equal(one, other)
+            assert not one.empty or (ask, name) == (threads, "he/subject")
+    groups = group_nodes(store, "thread of roles").groups
+    assert all(len({member.split("@")[1] for member in one}) == 1 for one in groups["members"] if one != ["target"])
+    assert (
+        group_nodes(store, "thread of roles").cuts["n_groups"].min()
+        == group_nodes(store, "thread").cuts["n_groups"].min()
+    )
+    placed = store.query("effect_by_position", circuit="roles")
+    assert like(
+        rows(placed, "position role layer component kind n_nodes effect"),
+        [
+            [-1, "subject", -1, "embed", "feature", 1, 0.5],
+            [-1, "subject", 0, "mlp", "feature", 1, -1.0],
+            [-1, "verb", 0, "mlp", "feature", 1, 0.25],
+            [-1, "verb", 1, "resid", "error", 1, 0.75],
+            [-1, "verb", 1, "resid", "feature", 1, 2.0],
+        ],
+    )
+    crossed = store.query("crossings", circuit="roles")
+    assert crossed["source_position"].isna().all()
+    assert like(
+        rows(crossed, "source_role target_role n_edges weight absolute_weight first_layer last_layer"),
+        [["subject", "verb", 3, -0.6, 1.2, 0, 1]],
+    )
 
 
 def test_an_effect_that_cannot_be_told_from_zero_carries_nothing(store: Store) -> None:
@@ -196,6 +269,19 @@ def test_an_effect_that_cannot_be_told_from_zero_carries_nothing(store: Store) -
     assert len(table.attrs["left_out"]) == 5
     assert strongest_paths(store, "he/subject", least_z=10.1).empty
     assert bottlenecks(store, "he/subject", least_z=10.1).empty
+
+
+def test_nodes_without_a_standard_error_are_named(store: Store) -> None:
+    """Derived circuits store none, so that `least_z` holds back nothing of them."""
+    assert edge_flow(store, "he/subject", least_z=10.1).attrs["unsure"] == []
+    derived = combine(store, "union", "he/subject", "he/object", name="either")
+    store.write([derived])
+    table = edge_flow(store, "either", least_z=1e6)
+    assert table.attrs["left_out"] == []
+    nodes = store.query("nodes", circuit="either")
+    assert sorted(table.attrs["unsure"]) == sorted(nodes["id"][nodes["kind"] != "target"])
+    assert table["positive_flow"].sum() > 0.0
+    store.delete_circuit(derived.circuit_id)
 
 
 WRONG: list[tuple[Callable[[Store], object], str]] = [
@@ -209,6 +295,8 @@ WRONG: list[tuple[Callable[[Store], object], str]] = [
     (lambda store: motif_chains(store, "sva", "embed"), "has 1 steps; give 2 to 12"),
     (lambda store: motif_chains(store, "sva", "embed mlp", k=0), "ask for 1 to 10000 chains"),
     (lambda store: threads(store, "sva", min_share=0.0), "a share above 0 up to 1"),
+    (lambda store: threads(store, "sva", min_cosine=0.2), "from 0.3, below which none are stored, to 1"),
+    (lambda store: group_nodes(store, "sva", directions=1.5), "the share of a profile that they make up, from 0 to 1"),
     (lambda store: feature_families(store, min_circuits=0), "must be at least 1"),
     (lambda store: group_nodes(store, "sva", n_groups=99), "n_groups is 99; the 2 features .* into 2 to 2 groups"),
     (lambda store: communities(store, resolution=0.0), "both above 0"),
@@ -271,6 +359,6 @@ def test_every_column_is_described_and_every_result_names_its_queries(name: str,
 @pytest.mark.slow
 @pytest.mark.parametrize("name", EVERY)
 def test_both_engines_give_the_same_rows(name: str, stores: Filled) -> None:
-    for which in ("he/subject", "r2", "r4"):
+    for which in ("he/subject", "r2", "r4", "roles"):
         one, other = (EVERY[name](store, which) for store in stores.values())
         pd.testing.assert_frame_equal(one, other, rtol=1e-9, atol=1e-12)

@@ -73,6 +73,17 @@ COMMAND_LINES: dict[str, tuple[list[str], tuple[str, ...]]] = {
     ),
     "ill-typed setting": (["discover", "--steps", "ten"], ("--steps",)),
     "unknown choice": (["discover", "--method", "magic"], ("--method", "atp")),
+    "means over nothing": (
+        ["measure", "sva", "--means-over", "none"],
+        ("means_over", "'none'", "clean+patch, clean, patch"),
+    ),
+    "no node above a threshold": (
+        ["structure", "sva", "bottlenecks", "--node-threshold", "1e9"],
+        ("1e+09 leaves no node of circuit 'sva'", "an effect of 1:"),
+    ),
+    "no feature of families": (["families", "--node-threshold", "1e9"], ("1e+09", "leaves no feature")),
+    "picture of no form": (["curve", "sva", "--draw", "curve.doc"], ("curve.doc", ".png")),
+    "matrix of no form": (["overlap", "--draw", "overlap"], ("overlap is no picture", ".svg")),
 }
 
 

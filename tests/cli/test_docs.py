@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import itertools
 import re
 import shlex
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ import circuit_atlas
 from circuit_atlas.cli.app import app
 from circuit_atlas.cypher.library import load_library
 from scripts.doc_output import commands
+from tests.source_tree import MAPPED, parse, python_files
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -54,8 +57,30 @@ def test_python_in_the_docs_is_python_with_names_that_exist(page: Path) -> None:
         match node:
             case ast.Attribute(value=ast.Name(id="circuit_atlas"), attr=name):
                 assert hasattr(circuit_atlas, name)
+            case ast.ImportFrom(module=str(module), names=names) if module.partition(".")[0] == "circuit_atlas":
+                assert all(hasattr(importlib.import_module(module), name.name) for name in names)
             case ast.Call(func=ast.Attribute(attr="query"), args=[ast.Constant(value=str(name))], keywords=given):
                 assert {keyword.arg for keyword in given} <= {param.name for param in load_library()[name].params}
+
+
+@cache
+def functions() -> dict[str, list[ast.arguments]]:
+    """What the functions and methods of the package take, by name."""
+    found: dict[str, list[ast.arguments]] = {}
+    for path in python_files("circuit_atlas", *MAPPED):
+        for node in ast.walk(parse(path)):
+            if isinstance(node, ast.FunctionDef):
+                found.setdefault(node.name, []).append(node.args)
+    return found
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_functions_that_the_text_names_exist_with_these_arguments(page: Path) -> None:
+    for name, arguments in re.findall(r"`(?:\w+\.)*(\w+)\(([^`]*)\)`", page.read_text(encoding="utf-8")):
+        given = set(re.findall(r"(\w+)=", arguments))
+        takes = [{one.arg for one in (*each.args, *each.kwonlyargs)} for each in functions().get(name, [])]
+        free = [each.kwarg is not None for each in functions().get(name, [])]
+        assert any(given <= known or anything for known, anything in zip(takes, free, strict=True)), name
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

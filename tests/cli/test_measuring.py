@@ -41,6 +41,7 @@ def here(made: Path, atlas_here: Command) -> Here:
 
 @pytest.mark.slow
 def test_measure_then_curve_then_a_picture(here: Here, tmp_path: Path) -> None:
+    assert here("measure", A, "sva/simpel", "--sizes", "1").code == 2  # told before anything is measured
     assert "run `circuit-atlas measure sva/simple` first" in here("curve", A).err
     done = here("measure", A, "--sizes", "3", "--random-circuits", "2", "--edges", "2", "--errors", "default")
     assert done.code == 0, done.err
@@ -57,7 +58,28 @@ def test_measure_then_curve_then_a_picture(here: Here, tmp_path: Path) -> None:
     edges = here("curve", A, "--edges", "--draw", str(tmp_path / "edges.svg"))
     assert (edges.code, "permuted_95" in edges.out) == (0, True)
     assert b"edges kept" in (tmp_path / "edges.svg").read_bytes()
+    assert "no edges were measured with ablation zero" in here("curve", A, "--edges", "--ablation", "zero").err
     assert here("curve", A, "--sensitivity").code == 0
+
+
+@pytest.mark.slow
+def test_units_ablated_together_stand_beside_random_ones_and_their_effects(here: Here) -> None:
+    assert "run `circuit-atlas measure sva/within_rc --ablation patch" in here("exactness", B, "--joint").err
+    options = ("--ablation", "patch", "--ablate-random", "--random-circuits", "2", "--errors", "default")
+    done = here("measure", B, "--sizes", "2", *options)
+    assert done.code == 0, done.err
+    shown = here("exactness", B, "--joint")
+    assert (shown.code, shown.err) == (0, "")
+    assert "sva/within_rc: its units ablated together" in shown.out
+    assert "resid_2" in shown.out
+    sets = json.loads(here("exactness", B, "--joint", "--format", "json").out)
+    assert [row["n_random"] for row in sets] == [2, 2]
+    sites = json.loads(here("exactness", B, "--joint", "--by", "sites", "--format", "json").out)
+    for row in sets:
+        own = [site for site in sites if site["node_threshold"] == row["node_threshold"]]
+        assert sum(site["n_site"] for site in own) == row["n_nodes"]
+        assert row["cut_effect"] == max((s["effect"] for s in own if s["is_cut"]), key=abs)
+    assert "no rows by kind" in here("exactness", B, "--joint", "--by", "kind").err
 
 
 @pytest.mark.slow
@@ -98,6 +120,11 @@ def test_sharing_measures_what_two_circuits_share_on_both_tasks(here: Here) -> N
         (("curve", A, "--draw", "curve.doc"), "run `circuit-atlas measure"),
         (("curve", A, B, "--sensitivity"), "--sensitivity is of one circuit"),
         (("curve", A, "--sensitivity", "--edges"), "leave out --edges"),
+        (("curve", A, "--sensitivity", "--task", A), "--task does not choose among the rows of --sensitivity"),
+        (("curve", A, "--edges", "--target", "0.5"), "--target does not choose among the rows of --edges"),
+        (("measure", A, "--edges", "2", "--errors", "remove"), "edges are measured with errors as the circuit says"),
+        (("measure", A, "--last-features", "2", "--threshold", "0.1"), "so --threshold has no meaning there"),
+        (("measure", A, "--last-features", "2", "--ablation", "zero", "--ablation", "mean"), "takes one --ablation"),
         (("combine", A, B, "--operation", "times"), "choose one of intersection"),
         (("combine", A, B, "--node-threshold", "99"), "nothing is left of"),
         (("sharing", A, "nothing/here"), "nothing/here"),

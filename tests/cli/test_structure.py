@@ -8,6 +8,7 @@ import json
 
 import pytest
 
+from circuit_atlas.analysis import combine
 from circuit_atlas.analysis.structure import edge_flow
 from circuit_atlas.cli.structure import Question
 from circuit_atlas.cypher import connect
@@ -55,10 +56,49 @@ def test_least_z_names_what_it_leaves_out(atlas_here: Command, store: str) -> No
     assert "none through 5 nodes whose effect is less than 11 standard errors from zero" in done.out
 
 
+def test_a_circuit_without_standard_errors_is_not_shown_as_if_it_were_sure(atlas_here: Command, store: str) -> None:
+    with connect(store) as opened:
+        rows = combine(opened, "union", "he/subject", "he/object", name="either")
+        opened.write([rows])
+    said = "nodes however small their effect is, for its standard error is not known"
+    for asked in (["structure", "either"], ["structure", "either", "paths"], ["show", "either"]):
+        assert f"paths pass 6 {said}" in atlas_here(*asked, "--store", store).out
+    for asked in (["structure", "either", "paths", "--least-z", "0"], ["structure", "he/subject", "paths"]):
+        assert said not in atlas_here(*asked, "--store", store).out
+    with connect(store) as opened:
+        opened.delete_circuit(rows.circuit_id)
+
+
 def test_a_pattern_finds_chains(atlas_here: Command, store: str) -> None:
     done = atlas_here("structure", "he/subject", "motifs", "--pattern", "embed mlp@verb resid", "--store", store)
     assert "embed/1@subject → mlp_0/8@verb → resid_1/3@verb" in done.out
     assert done.out.endswith("\n1 chains fit\n")
+
+
+def test_the_grouped_graph_becomes_a_circuit(atlas_here: Command, store: str) -> None:
+    where = ("--store", store)
+    done = atlas_here("structure", "he/subject", "groups", "--store-as", "in groups", *where)
+    assert (done.code, done.err) == (0, "")
+    assert f"wrote in groups to ladybug:{store}: 5 nodes, 7 edges" in done.out
+    assert "circuit-atlas structure 'in groups' paths" in done.out
+    shown = atlas_here("show", "in groups", *where)
+    assert (shown.code, shown.err) == (0, "")
+    for words in ("groups of toy/circuit/he%2Fsubject, directions 0.3333", "n_groups 4", "strongest groups"):
+        assert words in shown.out
+    assert "embed/1@subject → mlp_0/8@verb → resid_1/3@verb → target" in shown.out
+    again = atlas_here("structure", "he/subject", "groups", "--store-as", "in groups", "--format", "json", *where)
+    assert json.loads(again.out)
+    assert again.err.endswith("5 nodes, 7 edges\n")
+    assert atlas_here("check", *where).code == 0
+    for command in (("compare", "he/subject", "in groups"), ("structure", "in groups", "groups")):
+        refused = atlas_here(*command, *where)
+        assert refused.code == 2
+        assert "'in groups' is made of groups of features" in refused.err
+        assert refused.err.count("\n") == 1
+    whole = atlas_here("structure", "in groups", *where)
+    assert (whole.code, whole.err) == (0, "")
+    assert "bottlenecks" in whole.out
+    assert atlas_here("delete", "in groups", "--yes", *where).code == 0
 
 
 def test_show_cypher_names_each_query_once_as_a_command_that_runs(atlas_here: Command, store: str) -> None:
@@ -82,6 +122,9 @@ def test_show_cypher_names_each_query_once_as_a_command_that_runs(atlas_here: Co
         (("structure", "he/subject", "motifs", "--pattern", "any neuron"), "'neuron' is no step of a pattern"),
         (("structure", "he/subject", "groups", "--groups", "99"), "can be cut into 4 to 4 groups"),
         (("structure", "he/subject", "threads", "--min-share", "0"), "a share above 0"),
+        (("structure", "he/subject", "threads", "--min-cosine", "0.1"), "from 0.3, below which none are stored"),
+        (("structure", "he/subject", "flow", "--store-as", "groups"), "--store-as goes with the question groups"),
+        (("structure", "he/subject", "groups", "--store-as", "sva"), "another circuit is already named 'sva'"),
         (("communities", "--resolution", "0"), "both above 0"),
         (("communities", "--null", "9"), "a null of links by likeness"),
     ],

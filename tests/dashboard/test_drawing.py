@@ -11,6 +11,7 @@ import pytest
 
 from circuit_atlas.dashboard.graph_view import Drawing, draw, to_html
 from circuit_atlas.dashboard.layout import Columns
+from circuit_atlas.dashboard.legend import legend_html
 from circuit_atlas.dashboard.palette import (
     NEGATIVE,
     NEUTRAL,
@@ -39,6 +40,14 @@ THREE = drawn(
     [node("f", effect=-2.0), node("e", "error", effect=0.5), node("t", "target", effect=0.0)],
     [("f", "t", -2.0), ("e", "t", 0.5), ("f", "absent", 9.0)],
 )
+
+
+def test_a_group_is_a_square_under_its_own_name() -> None:
+    (group, _) = drawn([node("g", "group", label="417+3"), node("t", "target")], [("g", "t", 1.0)]).nodes
+    assert (group["shape"], group["label"]) == ("square", "417+3")
+    assert group["title"].splitlines()[0] == "mlp_0/417+3"
+    assert "group of features" in legend_html(1.0, 1.0, grouped=True)
+    assert "group" not in legend_html(1.0, 1.0)
 
 
 def test_sign_is_colour_and_nothing_else_is() -> None:

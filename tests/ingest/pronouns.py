@@ -90,11 +90,48 @@ def examples(behaviour: Behaviour, templates: Sequence[str]) -> list[dict[str, s
     ]
 
 
+UNRELATED = "infinitive"
+"""A behaviour that has nothing to do with who is spoken of: `play` after "to", `big` after "a"."""
+
+_UNRELATED_TEMPLATES = (
+    ("{} wanted", "{} liked", "{} loved", "{} had", "One day, {} wanted", "One day, {} had", "Every day, {} liked"),
+    ("{} needed", "Every day, {} wanted", "One day, {} liked"),
+)
+
+
+def write_all(folder: Path) -> dict[str, tuple[Path, Path]]:
+    """Write the files of the two pronoun behaviours and of the unrelated one, by name."""
+    files = {behaviour.name: write(folder, behaviour) for behaviour in BEHAVIOURS}
+    return files | {UNRELATED: _write_lines(folder, UNRELATED, *map(_unrelated, _UNRELATED_TEMPLATES))}
+
+
 def write(folder: Path, behaviour: Behaviour) -> tuple[Path, Path]:
     """Write the files of both sides of the split: to attribute over, and to measure on."""
-    start = folder / behaviour.name.replace("/", "_")
+    sides = (behaviour.train, behaviour.held_out)
+    return _write_lines(folder, behaviour.name, *(examples(behaviour, templates) for templates in sides))
+
+
+def _unrelated(templates: Sequence[str]) -> list[dict[str, str]]:
+    ends = [("to", " play"), ("a", " big")]
+    return [
+        {
+            "clean_prefix": f"{template.format(name)} {clean}",
+            "patch_prefix": f"{template.format(name)} {patch}",
+            "clean_answer": answer,
+            "patch_answer": other,
+            "item": template,
+        }
+        for template in templates
+        for name in (*GIRLS, *BOYS)
+        for (clean, answer), (patch, other) in (ends, ends[::-1])
+    ]
+
+
+def _write_lines(
+    folder: Path, name: str, train: Sequence[dict[str, str]], held_out: Sequence[dict[str, str]]
+) -> tuple[Path, Path]:
+    start = folder / name.replace("/", "_")
     paths = start.with_suffix(".train.jsonl"), start.with_suffix(".held_out.jsonl")
-    for path, templates in zip(paths, (behaviour.train, behaviour.held_out), strict=True):
-        lines = (json.dumps(example) for example in examples(behaviour, templates))
-        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    for path, lines in zip(paths, (train, held_out), strict=True):
+        path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
     return paths

@@ -10,9 +10,9 @@ import torch
 
 from circuit_atlas.ingest import DiscoverSettings, discover
 from circuit_atlas.ingest.changes import run_ends
-from circuit_atlas.ingest.language_model import Start
 from circuit_atlas.ingest.model_files import load_model
 from circuit_atlas.ingest.sites import site_from_name
+from circuit_atlas.ingest.starts import Start
 from circuit_atlas.ingest.subject import Subject
 from tests.cli.toy import make_dictionaries, make_examples, make_model
 from tests.ingest.test_literal import dense_effects

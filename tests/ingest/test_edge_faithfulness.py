@@ -134,6 +134,14 @@ def test_some_edges_against_the_definition_node_by_node(tmp_path: Path, family: 
         )
 
 
+@pytest.mark.parametrize(("family", "kind", "normalisation"), FAMILIES)
+def test_a_block_is_known_to_leave_a_sum_where_no_norm_stands_behind_its_parts(
+    tmp_path: Path, family: str, kind: str, normalisation: str
+) -> None:
+    model = make_subject(tmp_path, family, kind, normalisation).model
+    assert model.sums == (family != "gemma")
+
+
 def test_parents_are_what_no_ablated_stream_stands_before() -> None:
     names = ["attn_0", "mlp_0", "resid_0", "attn_1", "mlp_1"]
     assert [site.name for site in direct_parents([site_from_name(n) for n in names])] == ["resid_0", "attn_1", "mlp_1"]

@@ -183,8 +183,27 @@ def test_the_whole_circuit_and_the_smallest_that_is_faithful_enough(place: Place
 
     assert first == 0 or points[first][0] - points[first - 1][0] == 1
     assert len(points) > 6
-    with pytest.raises(MeasureError, match="no measured size of 'tiny' reaches faithfulness 99"):
-        place.measure(sizes=2, target_faithfulness=99.0)
+    with pytest.raises(MeasureError, match=r"no measured size of 'tiny' reaches faithfulness 99.* is stored"):
+        place.measure(sizes=2, target_faithfulness=99.0, split="train")
+    kept = faithfulness_table(place.store, "tiny")
+    assert kept.loc[kept["split"] == "train", "errors"].tolist() == ["default", "default", "remove", "remove"]
+
+
+def test_undefined_faithfulness_is_null_without_an_interval_and_no_target(place: Place) -> None:
+    """The same prompts with their answers exchanged: the metric cancels, of the whole model and of any part."""
+    path = write_examples(place.folder / "cancelling.jsonl", pairs=True, lengths=(5, 5, 5))
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    turned = [{**e, "clean_answer": e["patch_answer"], "patch_answer": e["clean_answer"]} for e in lines]
+    path.write_text("\n".join(map(json.dumps, [*lines, *turned])))
+    given: dict[str, Any] = {"examples": str(path), "split": "all", "errors": ("default",), "sizes": 2}
+    rows = place.measure(**given)
+
+    assert [row["faithfulness"] for row in rows] == [None, None]
+    table = faithfulness_table(place.store, "tiny")
+    figures = table.loc[table["task"] == "cancelling", ["faithfulness", "low", "high", "completeness_low"]]
+    assert (len(figures), bool(figures.isna().all(axis=None))) == (2, True)
+    with pytest.raises(MeasureError, match="faithfulness of 'tiny' is undefined on these examples"):
+        place.measure(**given, target_faithfulness=0.5)
 
 
 def test_other_examples_of_other_lengths_are_measured_at_every_position(place: Place) -> None:
@@ -204,10 +223,39 @@ def test_curves_name_the_command_where_nothing_was_measured(place: Place) -> Non
         faithfulness_curves(place.store, ["tiny"], ablation="never")
 
 
+def test_no_threshold_lies_below_the_floor(tmp_path: Path) -> None:
+    """What is weaker than the floor is not stored, so that no set can be said to hold all above such a threshold."""
+    run = run_tiny(
+        tmp_path, method="atp", max_nodes=30, max_edges=60, held_out_share=0.5, measure_thresholds=8, name="cut"
+    )
+    (circuit,) = run.rows("Circuit")
+    floors = circuit["node_floor"], circuit["edge_floor"]
+    assert min(floors) > 0.0
+    loaded = Loaded(run.subject.model, Suite("random", run.subject.dictionaries))
+    settings = MeasureSettings("cut", sizes=3, split="all", random_circuits=0, edges=2, ablations=("mean", "zero"))
+    with connect(f"ladybug:{tmp_path / 'atlas.lbug'}", create=True) as store:
+        store.write([run.circuit.rows])
+        rows = [dict(row) for row in measure(store, settings, load_subject=lambda _: loaded).rows]
+        for kind, floor in zip(("thresholds", "edge_thresholds"), floors, strict=True):
+            given: dict[str, Any] = {kind: (floor / 2,)}
+            below = MeasureSettings("cut", **given)
+            with pytest.raises(MeasureError, match=f"is below {floor:.4g}, under which 'cut' has no"):
+                measure(store, below, load_subject=lambda _: loaded)
+
+    assert min(row["node_threshold"] for row in [*rows, *run.rows("Measurement")]) >= floors[0] * (1 - 1e-6)
+    assert min(row["edge_threshold"] for row in rows if row.get("edge_threshold") is not None) >= floors[1] * (1 - 1e-6)
+    by_ablation = {row["ablation"] for row in rows if row["kind"] == "edges"}
+    assert by_ablation == {"mean", "zero"}
+    ablated = [key for key in run.nodes() if key[0].layer >= 0]
+    assert max(row["n_nodes"] for row in rows if row["errors"] == "default") == len(ablated)
+
+
 BAD: Sequence[tuple[dict[str, Any], str]] = [
     ({"circuit": "tinny"}, "tiny"),
     ({"on": "tinny"}, "tiny"),
     ({"thresholds": (1e9,)}, "no node of 'tiny' has an absolute effect above 1e\\+09; the largest is"),
+    ({"thresholds": (1e9,), "errors": ("remove",)}, "no node of 'tiny' has an absolute effect above 1e\\+09"),
+    ({"thresholds": (0.01, 1e9), "errors": ("keep",)}, "no node of 'tiny' has an absolute effect above 1e\\+09"),
     ({"start_layers": (7,)}, "start layer 7 leaves no layer of 2"),
     ({"level": "position"}, "level is 'position'; choose one of"),
     ({"errors": ("none",)}, "errors has 'none'; choose of default"),

@@ -173,6 +173,20 @@ def test_an_interrupted_run_ends_its_processes_and_goes_on_later(settings: dict[
     assert np.abs(again[1] - whole[1]).max() <= 1e-6 * np.abs(whole[1]).max()
 
 
+def test_without_a_place_for_batches_one_process_does_it_all_and_says_so(settings: dict[str, Any]) -> None:
+    place = Path(os.environ["CIRCUIT_ATLAS_CACHE"])
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_text("no folder", encoding="utf-8")
+    notes = Notes()
+    try:
+        found = discover(DiscoverSettings(**settings, device=TWO), reporter=notes)
+    finally:
+        place.unlink()
+    assert any("all of it runs on cpu" in line for line in notes.lines)
+    assert not any("2 processes" in title for title in notes.steps)
+    assert found.summary["n_examples"] > 0
+
+
 @pytest.mark.slow
 def test_an_interrupt_from_the_keyboard_ends_them_all(settings: dict[str, Any], tmp_path: Path) -> None:
     lines = [json.dumps({**json.loads(pair("the man", "the men")), "item": str(number)}) for number in range(200)]

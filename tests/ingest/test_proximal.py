@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +40,17 @@ def test_each_feature_alone_and_all_at_once(tmp_path: Path) -> None:
     last.sort(key=lambda pair: (-abs(pair[1]["effect"]), pair[1]["id"]))
     named = [f"{site.name}/feature/{unit}/{position}" for (site, unit, position), _ in last[:4]]
 
-    assert [row["removed"] for row in measured.rows] == [*named, "*"]
-    assert table["removed"].tolist() == [*named, "*"]
+    by_site = Counter(site.name for (site, _, _), _ in last[:4])
+    several = [name for name, count in by_site.items() if count > 1]
+    together = [*(f"{name}/*" for name in several), *(["*"] if len(by_site) > 1 else [])]
+    assert several
+    assert [row["removed"] for row in measured.rows] == [*named, *together]
+    assert table["removed"].tolist()[:4] == named
+    assert sorted(table["removed"].tolist()[4:]) == sorted(together)
+    assert [row["n_nodes"] for row in measured.rows[4:]] == [*(by_site[name] for name in several), 4][: len(together)]
+    for name in several:
+        credited = sum(row["effect"] for (site, _, _), row in last[:4] if site.name == name)
+        assert table.set_index("removed")["effect"][f"{name}/*"] == pytest.approx(credited)
     assert table["effect"].tolist()[:4] == pytest.approx([row["effect"] for _, row in last[:4]])
     examples = tokenise(read_examples(held), subject.model.tokenizer)
     for row, ((site, unit, position), _) in zip(measured.rows, last[:4], strict=False):
@@ -50,8 +60,13 @@ def test_each_feature_alone_and_all_at_once(tmp_path: Path) -> None:
             assert row["circuit"][number] == pytest.approx(values, abs=1e-4)
             assert row["ranks"][number] == rank
     assert table["rank"].nunique() == 1
-    changes = [torch.tensor(row["circuit"]).mean() - torch.tensor(row["full"]).mean() for row in measured.rows]
-    assert table["change"].tolist() == pytest.approx([float(change) for change in changes], abs=1e-5)
+    changes = {
+        row["removed"]: torch.tensor(row["circuit"]).mean() - torch.tensor(row["full"]).mean() for row in measured.rows
+    }
+    assert table["change"].tolist() == pytest.approx([float(changes[name]) for name in table["removed"]], abs=1e-5)
+    empties = [nothing_left(subject, batch) for batch in batches(examples, 1)]
+    assert all(row["empty"] == pytest.approx(empties, abs=1e-4) for row in measured.rows)
+    assert measured.rows[0]["m_empty"] == pytest.approx(sum(empties) / len(empties), abs=1e-4)
 
 
 def by_hand(model: Any, sae: Any, batch: Batch, site: str, unit: int, position: int) -> tuple[float, int]:
@@ -71,6 +86,22 @@ def by_hand(model: Any, sae: Any, batch: Batch, site: str, unit: int, position: 
     assert batch.patch_answer is not None
     clean, patch = int(batch.clean_answer), int(batch.patch_answer)
     return float(logits[patch] - logits[clean]), 1 + int((logits > logits[clean]).sum())
+
+
+def nothing_left(subject: Any, batch: Batch) -> float:
+    """Metric with every feature at its value on the patch input, what the dictionaries leave out still computing."""
+    assert batch.patch is not None
+    assert batch.patch_answer is not None
+    sites = list(subject.dictionaries)
+    other = subject.model.activations(batch.patch, sites)
+
+    def replaced(at: Any) -> Any:
+        sae = subject.dictionaries[at].sae
+        return lambda x: x + sae.decode(sae.encode(other[at])) - sae.decode(sae.encode(x))
+
+    with torch.no_grad():
+        logits = subject.model.run(batch.clean, {at: replaced(at) for at in sites if at.component != "embed"})[0, -1]
+    return float(logits[int(batch.patch_answer)] - logits[int(batch.clean_answer)])
 
 
 def test_the_rank_of_the_best_of_several_answers() -> None:

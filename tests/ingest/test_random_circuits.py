@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 import torch
 from torch import Tensor
 
 from circuit_atlas.ingest.active import ActiveFeatures
-from circuit_atlas.ingest.measuring.circuit import Active, MeasuredCircuit
+from circuit_atlas.ingest.measuring.circuit import Active, MeasuredCircuit, Members
+from circuit_atlas.ingest.measuring.conditions import Errors
 from circuit_atlas.ingest.measuring.node_sets import SiteUnits, UnitSet, random_circuit
-from circuit_atlas.ingest.measuring.runs import ratio
+from circuit_atlas.ingest.measuring.runs import plan_runs, ratio
 from circuit_atlas.ingest.sites import site_from_name
 
 SITE = site_from_name("resid_0")
@@ -77,6 +80,25 @@ def test_no_more_are_drawn_than_there_are() -> None:
     assert drawn[0].nonzero().flatten().tolist() == CANDIDATES[0]
 
 
+@pytest.mark.parametrize("mode", get_args(Errors))
+def test_a_random_circuit_is_ablated_with_the_errors_that_the_circuit_is_ablated_with(mode: Errors) -> None:
+    unit, place = torch.tensor([2, 3, 0, D_SAE]), torch.tensor([0, 0, 1, 1])
+    nodes = Members(unit, place, torch.tensor([4.0, 3.0, 2.0, 1.0]))
+    whole = MeasuredCircuit({SITE: nodes}, circuit().active, places=2)
+    chosen, drawn = plan_runs(whole, [SITE], {SITE: D_SAE}, [0.5], [mode], [0], ablate_random=True)
+
+    assert chosen.complement is not None
+    assert drawn.complement is not None
+    errors = chosen.complement[SITE].mask()[:, -1]
+    assert drawn.complement[SITE].mask()[:, -1].tolist() == errors.tolist()
+    assert drawn.kept[SITE].mask()[:, -1].tolist() == chosen.kept[SITE].mask()[:, -1].tolist()
+    # Features are in the one or the other, however errors are treated.
+    features = drawn.kept[SITE].mask()[:, :-1], drawn.complement[SITE].mask()[:, :-1]
+    assert bool((features[0] ^ features[1]).all())
+    expected = {"keep": [True, True], "remove": [False, False], "default": [True, False]}
+    assert errors.tolist() == expected.get(mode, [True, mode == "nb_remove"])
+
+
 def test_faithfulness_is_a_quotient_of_means() -> None:
     """Means: circuit 2.5, empty 1, full 3, so 1.5 / 2; the mean of the quotients would be 0.625."""
     full, empty = torch.tensor([5.0, 1.0]), torch.tensor([1.0, 1.0])
@@ -94,3 +116,7 @@ def test_faithfulness_is_undefined_where_the_whole_model_does_nothing() -> None:
     assert ratio(torch.tensor([9.0, 9.0]), same.flip(0), same) is None
     assert ratio(same, same + 1e-9, same) is None
     assert ratio(same, torch.zeros(2), torch.full((2,), 1e-3)) == pytest.approx(4e3)
+    # A metric that is small, as a probability can be, is no less defined; one that cancels is no more.
+    assert ratio(torch.full((2,), 1e-8), torch.zeros(2), torch.full((2,), 4e-8)) == pytest.approx(0.25)
+    cancelling = torch.tensor([3.0, -3.0])
+    assert ratio(torch.tensor([9.0, 9.0]), cancelling + torch.tensor([1e-6, 0.0]), cancelling) is None

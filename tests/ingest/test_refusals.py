@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from circuit_atlas.errors import AtlasError, AttributionError, DataError, ModelError, SettingsError
 from circuit_atlas.ingest import DiscoverSettings, discover, plan
-from circuit_atlas.ingest.measuring.grid import first_sizes
+from circuit_atlas.ingest.measuring.grid import first_sizes, spread_sizes
 from tests.cli.toy import LAYERS, PAIRS, WORDS, make_dictionaries, make_examples, make_model
 from tests.ingest.test_interrupted import Notes
 from tests.ingest.tiny import make_subject
@@ -269,6 +269,14 @@ def test_sizes_beyond_the_first_shares_fill_the_widest_gaps(
     count: int, universe: float, most: int, sizes: list[int]
 ) -> None:
     assert first_sizes(count, universe, most) == sizes
+
+
+@pytest.mark.parametrize(
+    ("count", "most", "sizes"),
+    [(1, 100, [100]), (2, 100, [1, 100]), (3, 100, [1, 10, 100]), (9, 2, [1, 2]), (1, 0, [])],
+)
+def test_no_more_sizes_are_spread_than_asked_for(count: int, most: int, sizes: list[int]) -> None:
+    assert spread_sizes(count, most) == sizes
 
 
 def test_resampling_expects_no_sign(good: dict[str, Any]) -> None:

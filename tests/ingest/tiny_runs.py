@@ -82,9 +82,11 @@ def _prompt(length: int, generator: torch.Generator) -> str:
     return " ".join(f"w{token:02}" for token in tokens.tolist())
 
 
-def run_tiny(folder: Path, *, pairs: bool = True, lengths: tuple[int, ...] = (5, 5, 5, 5), **settings: Any) -> TinyRun:
+def run_tiny(
+    folder: Path, *, pairs: bool = True, lengths: tuple[int, ...] = (5, 5, 5, 5), kind: str = "topk", **settings: Any
+) -> TinyRun:
     """Make a model, dictionaries and examples, and discover on all; everything is stored unless told otherwise."""
-    subject = make_subject(folder / "model", "llama", "topk", "none", pairs=pairs)
+    subject = make_subject(folder / "model", "llama", kind, "none", pairs=pairs)
     path = write_examples(folder / "examples.jsonl", pairs=pairs, lengths=lengths)
     whole: dict[str, Any] = {"held_out_share": 0.0, "measure_thresholds": 0, "batch_size": 3}
     whole |= {"max_nodes": 100_000, "max_edges": 10_000_000}

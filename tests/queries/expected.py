@@ -165,6 +165,15 @@ FEATURES = [
     ),
     case("suppressors", "feature effect", [(MLP_7, -1.0)], circuit="pool", node_threshold=0.8, first_token="drop"),
     case(
+        "similar_features",
+        "source target cosine",
+        [(EMBED_1, RESID_3, 0.75), (MLP_7, MLP_8, 0.5)],
+        circuit="he/subject",
+    ),
+    case("similar_features", "source target cosine", [(EMBED_1, RESID_4, -0.4)], circuit="he/object", min_cosine=0.4),
+    case("similar_features", "source", [], circuit="he/object", min_cosine=0.41),
+    case("group_members", "node", [], circuit="he/subject"),
+    case(
         "feature_uses",
         "feature component circuit effect",
         [

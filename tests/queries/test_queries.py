@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 from circuit_atlas.cypher import Store
+from circuit_atlas.cypher.declared import PropertyType
 from circuit_atlas.cypher.library import Query, load_library
-from circuit_atlas.cypher.schema import PropertyType
 from tests.queries.circuits import EMBED_1, Case, four_circuits, in_order
 from tests.queries.expected import CASES
 from tests.store_fixtures import ENGINES, Filled

@@ -59,6 +59,30 @@ def test_shared_features_are_one_node(store: Store) -> None:
     assert shared == [{"effect": -1.0}, {"effect": 0.5}, {"effect": 1.5}]
 
 
+def test_features_alike_are_joined_once_whichever_circuits_have_them(store: Store) -> None:
+    """The second circuit has one pair of the first and one of its own; what a circuit reads back is its own alone."""
+    found = (
+        "MATCH (a:Feature)-[r:SIMILAR_TO]->(b:Feature) "
+        "RETURN a.id AS one, b.id AS other, r.cosine AS cosine ORDER BY one, other"
+    )
+    embed, resid = "toy/topk/embed/feature/1", "toy/topk/resid_1/feature"
+    one = circuit("one", [("embed", 1, 2, 1.0), ("resid_1", 3, 2, 1.0)], [])
+    two = circuit("two", [("embed", 1, 2, 1.0), ("resid_1", 3, 2, 1.0), ("resid_1", 4, 2, 1.0)], [])
+    store.write([one])
+    assert store.rows(found) == [{"one": embed, "other": f"{resid}/3", "cosine": 0.75}]
+    for _ in range(2):
+        store.write([two])
+        assert store.rows(found) == [
+            {"one": embed, "other": f"{resid}/3", "cosine": 0.75},
+            {"one": embed, "other": f"{resid}/4", "cosine": -0.4},
+            {"one": f"{resid}/3", "other": f"{resid}/4", "cosine": 0.5},
+        ]
+    for written in (one, two):
+        assert as_sets(store.read_circuit(written.circuit_id)) == as_sets(written)
+    store.delete_circuit(two.circuit_id)
+    assert len(store.rows(found)) == 3  # as the features themselves, they stay
+
+
 def test_a_circuit_reads_back_as_it_was_written(store: Store) -> None:
     for written in small_circuits():
         store.write([written])

@@ -30,7 +30,19 @@ DAMAGE = {
     ),
     "MATCH (a:CircuitNode {kind: 'error'}) CREATE (a)-[:EDGE {weight: 1.0}]->(a)": "leads to where it starts",
     "MATCH (n:CircuitNode {kind: 'error'}) SET n.kind = 'neuron'": "unknown kind neuron",
+    "MATCH (n:CircuitNode {kind: 'feature'}) SET n.kind = 'group'": "of kind group holds no feature",
+    "MATCH (n:CircuitNode {kind: 'feature'})-[:INSTANCE_OF]->(f:Feature) CREATE (n)-[:HOLDS]->(f)": (
+        "of kind feature holds features, which only groups do"
+    ),
+    "MATCH (c:Circuit) SET c.units = 'groups'": "says that its units are groups, but it has nodes of kind feature",
 }
+
+ALIKE = {
+    "MATCH (:Feature)-[r:SIMILAR_TO]->(:Feature) SET r.cosine = 1.5": "with cosine 1.5 is none between two features",
+    "MATCH (a:Feature)-[:SIMILAR_TO]->(b:Feature) CREATE (b)-[:SIMILAR_TO {cosine: 0.5}]->(a)": "2 times, where once",
+    "MATCH (:Feature)-[r:SIMILAR_TO]->(:Feature) SET r.cosine = NULL": "lacks cosine",
+}
+"""Damage to what circuits share: writing them again does not mend it."""
 
 FOREIGN = {
     "MATCH (n:Model) SET n:Sae": "several labels",
@@ -61,6 +73,14 @@ def test_damage_is_found(engine: str, request: pytest.FixtureRequest) -> None:
             if "name" not in statement:
                 mend(store)
         assert all("\n" not in line for line in store.check())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("statement", ALIKE)
+def test_damage_to_what_features_have_in_common_is_found(statement: str, store: GraphStore) -> None:
+    store.write(small_circuits())
+    damage(store, statement)
+    assert any(ALIKE[statement] in line for line in store.check()), store.check()
 
 
 def mend(store: Store) -> None:

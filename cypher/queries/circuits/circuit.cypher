@@ -16,6 +16,7 @@
 // column ablation: string | the other end of the effects: patch, zero, mean or resample
 // column selection: string | nodes chosen by their mean effect, or per example
 // column positions: string | keep (a node per position), sum, or role (a node per role)
+// column units: string | what its nodes are: features, or groups of features
 // column outer_gradient: string | gradient at the downstream end of an edge: clean or ig
 // column jacobian: string | where the Jacobian between two nodes is taken
 // column first_token: string | how the first token was treated
@@ -48,7 +49,7 @@ WHERE c.name = $circuit
 OPTIONAL MATCH (c)-[:OF_MODEL]->(m:Model)
 RETURN c.name AS name, c.id AS id, c.task_id AS task, c.model_id AS model, c.suite AS suite, c.metric AS metric,
        c.metric_sign AS metric_sign, c.method AS method, c.steps AS steps, c.rule AS rule,
-       c.ablation AS ablation, c.selection AS selection, c.positions AS positions, c.outer_gradient AS outer_gradient,
+       c.ablation AS ablation, c.selection AS selection, c.positions AS positions, c.units AS units, c.outer_gradient AS outer_gradient,
        c.jacobian AS jacobian, c.first_token AS first_token, c.node_floor AS node_floor,
        c.edge_floor AS edge_floor, c.n_examples AS n_examples, c.n_items AS n_items, c.n_nodes AS n_nodes,
        c.n_edges AS n_edges, c.split AS split, c.seed AS seed, c.metric_clean AS metric_clean,

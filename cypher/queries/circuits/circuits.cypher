@@ -9,6 +9,7 @@
 // column suite: string | the set of dictionaries it was found with
 // column method: string | how node effects were computed: atp or ig
 // column positions: string | keep (a node per position), sum, or role (a node per role)
+// column units: string | what its nodes are: features, or groups of features
 // column selection: string | nodes chosen by their mean effect, or per example
 // column n_examples: integer | examples that effects are averaged over
 // column n_nodes: integer | stored features and errors
@@ -31,7 +32,7 @@ WHERE k.kind = 'circuit' AND k.errors = 'default' AND k.ablation = 'mean' AND k.
   AND NOT EXISTS { MATCH (k)-[:ON_TASK]->(t:Task) WHERE t.id <> c.task_id }
 WITH c, measured_nodes, avg(k.faithfulness) AS faithfulness
 RETURN c.name AS name, c.id AS id, c.task_id AS task, c.model_id AS model, c.suite AS suite, c.method AS method,
-       c.positions AS positions, c.selection AS selection, c.n_examples AS n_examples, c.n_nodes AS n_nodes,
+       c.positions AS positions, c.units AS units, c.selection AS selection, c.n_examples AS n_examples, c.n_nodes AS n_nodes,
        c.n_edges AS n_edges, c.node_floor AS node_floor, c.edge_floor AS edge_floor,
        c.metric_clean AS metric_clean, c.metric_patch AS metric_patch, c.accuracy AS accuracy,
        measured_nodes AS measured_nodes, faithfulness AS faithfulness, c.created_at AS created_at

@@ -6,7 +6,7 @@
 // param node_threshold: float = 0.0 | units of larger absolute effect (units of the metric)
 // column layer: integer | layer; the embedding -1
 // column component: string | embed, attn, mlp or resid
-// column kind: string | feature or error
+// column kind: string | feature, group or error
 // column n_nodes: integer | circuit nodes there
 // column effect: float [units of the metric] | signed sum of their effects
 // column absolute_effect: float [units of the metric] | sum of their absolute effects

@@ -10,7 +10,7 @@
 // column direction: string | fed by (the other end is upstream) or feeds (it is downstream)
 // column component: string | component of the other end
 // column layer: integer | its layer; the embedding -1, the target the number of layers
-// column kind: string | feature, error or target
+// column kind: string | feature, group, error or target
 // column n_edges: integer | edges between them
 // column weight: float [units of the metric] | their weights, summed with sign
 // column absolute_weight: float [units of the metric] | their absolute weights, summed

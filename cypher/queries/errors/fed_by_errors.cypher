@@ -11,7 +11,7 @@
 // column error_component: string | component of the error
 // column error_layer: integer | its layer
 // column error_position: integer or null | its token position; null where summed
-// column target_kind: string | feature, error or target
+// column target_kind: string | feature, group, error or target
 // column target_component: string | component of the downstream end
 // column target_layer: integer | its layer; the target the number of layers
 // column target_feature_index: integer or null | its row in the dictionary (features only)
@@ -28,6 +28,6 @@ OPTIONAL MATCH (d)-[:INSTANCE_OF]->(f:Feature)
 RETURN s.id AS source, d.id AS target, s.component AS error_component, s.layer AS error_layer,
        s.position AS error_position, d.kind AS target_kind, d.component AS target_component,
        d.layer AS target_layer, d.feature_index AS target_feature_index, d.position AS target_position,
-       f.label AS target_label, e.weight AS weight, s.effect AS error_effect
+       coalesce(d.label, f.label) AS target_label, e.weight AS weight, s.effect AS error_effect
 ORDER BY abs(weight) DESC, source, target
 LIMIT $limit

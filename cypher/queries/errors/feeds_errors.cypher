@@ -8,7 +8,7 @@
 // param limit: integer = 20 | at most so many rows
 // column source: string | key of the upstream circuit node
 // column target: string | key of the error's circuit node
-// column source_kind: string | feature or error
+// column source_kind: string | feature, group or error
 // column source_component: string | component of the upstream end
 // column source_layer: integer | its layer
 // column source_feature_index: integer or null | its row in the dictionary (features only)
@@ -27,7 +27,7 @@ WHERE d.kind = 'error' AND abs(e.weight) > $edge_threshold AND abs(s.effect) > $
 OPTIONAL MATCH (s)-[:INSTANCE_OF]->(f:Feature)
 RETURN s.id AS source, d.id AS target, s.kind AS source_kind, s.component AS source_component,
        s.layer AS source_layer, s.feature_index AS source_feature_index, s.position AS source_position,
-       f.label AS source_label, d.component AS error_component, d.layer AS error_layer,
+       coalesce(s.label, f.label) AS source_label, d.component AS error_component, d.layer AS error_layer,
        d.position AS error_position, e.weight AS weight, d.effect AS error_effect
 ORDER BY abs(weight) DESC, source, target
 LIMIT $limit

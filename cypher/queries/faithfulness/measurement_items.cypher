@@ -5,15 +5,15 @@
 // param circuit: circuit | name of the circuit
 // column measurement: string | key of the measurement
 // column circuit: string | name of the circuit
-// column kind: string | circuit; removal (one unit less); random (random nodes with its errors); edges, edges-permuted and edges-random of its edges
+// column kind: string | circuit; removal (one unit less); random (random nodes with its errors); edges, edges-permuted and edges-random of its edges; proximal (the whole model without units of the last layer)
 // column task: string or null | the task it was measured on
 // column node_threshold: float [units of the metric] | nodes of larger absolute effect were kept
 // column edge_threshold: float or null [units of the metric] | edges of larger absolute weight were kept, where edges were measured
 // column n_edges: integer or null | edges kept, where edges were measured
-// column removed: string or null | the unit that a removal leaves out, as in the key of its node
+// column removed: string or null | the unit that a removal leaves out, as in the key of its node, or what kind proximal takes from the whole model
 // column level: string or null | where its nodes act: keep (their position), role, or sum (every position)
 // column data_digest: string or null | digest of the examples
-// column n_nodes: integer | units kept
+// column n_nodes: integer | units kept; of kind proximal, units removed
 // column n_active: float | mean number of units active on one example: what n_nodes is counted against
 // column ablation: string | what ablated units are set to: mean, zero, resample or patch
 // column means_over: string | inputs that the means are over

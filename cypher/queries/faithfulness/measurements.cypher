@@ -1,6 +1,6 @@
 // name: measurements
 // topic: faithfulness
-// summary: Every run of the model under ablation that measured one circuit: the circuit, without errors, random ones beside it; not those with one unit less.
+// summary: Every run of the model under ablation that measured one circuit: the circuit, without errors, random ones beside it; not those that leave out, or remove, single units.
 // key: measurement
 // param circuit: circuit | name of the circuit
 // column measurement: string | key of the measurement
@@ -27,7 +27,7 @@
 // column faithfulness: float [share] | (m_circuit - m_empty) / (m_full - m_empty); null where undefined
 // column completeness: float [share] | the same of the complement; null where undefined
 MATCH (m:Measurement)-[:MEASURES]->(c:Circuit)
-WHERE c.name = $circuit AND m.kind <> 'removal'
+WHERE c.name = $circuit AND m.kind <> 'removal' AND m.kind <> 'proximal'
 OPTIONAL MATCH (m)-[:ON_TASK]->(t:Task)
 RETURN m.id AS measurement, m.kind AS kind, t.id AS task, m.node_threshold AS node_threshold,
        m.edge_threshold AS edge_threshold, m.n_edges AS n_edges, m.level AS level, m.data_digest AS data_digest,

@@ -9,7 +9,7 @@
 // param limit: integer = 20 | at most so many rows
 // column source: string | key of the upstream circuit node
 // column target: string | key of the unit's circuit node
-// column source_kind: string | feature or error
+// column source_kind: string | feature, group or error
 // column source_component: string | its component
 // column source_layer: integer | its layer
 // column source_feature_index: integer or null | its row in the dictionary (features only)
@@ -26,7 +26,7 @@ WHERE d.id STARTS WITH start AND abs(e.weight) > $edge_threshold AND abs(s.effec
 OPTIONAL MATCH (s)-[:INSTANCE_OF]->(f:Feature)
 RETURN s.id AS source, d.id AS target, s.kind AS source_kind, s.component AS source_component,
        s.layer AS source_layer, s.feature_index AS source_feature_index, s.position AS source_position,
-       s.role AS source_role, f.label AS source_label, d.position AS target_position, e.weight AS weight,
+       s.role AS source_role, coalesce(s.label, f.label) AS source_label, d.position AS target_position, e.weight AS weight,
        s.effect AS source_effect
 ORDER BY abs(weight) DESC, source, target
 LIMIT $limit

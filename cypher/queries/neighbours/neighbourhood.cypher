@@ -10,7 +10,7 @@
 // column node: string | key of the node's circuit node
 // column neighbour: string | key of the neighbour's circuit node
 // column direction: string | upstream (it feeds the node) or downstream (the node feeds it)
-// column kind: string | feature, error or target
+// column kind: string | feature, group, error or target
 // column component: string | component of the neighbour
 // column layer: integer | its layer
 // column feature_index: integer or null | its row in the dictionary (features only)
@@ -37,7 +37,7 @@ RETURN CASE WHEN leaves THEN s.id ELSE d.id END AS node, CASE WHEN leaves THEN d
        CASE WHEN leaves THEN d.feature_index ELSE s.feature_index END AS feature_index,
        CASE WHEN leaves THEN d.position ELSE s.position END AS position,
        CASE WHEN leaves THEN d.role ELSE s.role END AS role,
-       CASE WHEN leaves THEN g.label ELSE f.label END AS label, weight AS weight,
+       CASE WHEN leaves THEN coalesce(d.label, g.label) ELSE coalesce(s.label, f.label) END AS label, weight AS weight,
        CASE WHEN leaves THEN d.effect ELSE s.effect END AS effect
 ORDER BY abs(weight) DESC, node, neighbour
 LIMIT $limit

@@ -28,7 +28,7 @@
 // column in_a: boolean | whether weight_a is above the threshold
 // column in_b: boolean | whether weight_b is above the threshold
 MATCH (c:Circuit)-[:HAS_NODE]->(s:CircuitNode)-[e:EDGE]->(d:CircuitNode)
-WHERE c.name = $circuit_a OR c.name = $circuit_b
+WHERE (c.name = $circuit_a OR c.name = $circuit_b) AND c.units <> 'groups'
 WITH c, s, e, d
 WHERE abs(s.effect) > $node_threshold AND (d.kind = 'target' OR abs(d.effect) > $node_threshold)
 WITH c.model_id AS model, c.suite AS suite,

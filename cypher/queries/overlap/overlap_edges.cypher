@@ -23,7 +23,7 @@
 // column weighted_containment_a: float [share] | shared_weight_a over weight_a; null where that is zero
 // column weighted_containment_b: float [share] | shared_weight_b over weight_b; null where that is zero
 MATCH (c:Circuit)-[:HAS_NODE]->(s:CircuitNode)-[e:EDGE]->(d:CircuitNode)
-WHERE c.name = $circuit_a OR c.name = $circuit_b
+WHERE (c.name = $circuit_a OR c.name = $circuit_b) AND c.units <> 'groups'
 WITH c, s, e, d
 WHERE abs(s.effect) > $node_threshold AND (d.kind = 'target' OR abs(d.effect) > $node_threshold)
 WITH c.model_id AS model, c.suite AS suite, s.component AS source_component, s.layer AS source_layer,
