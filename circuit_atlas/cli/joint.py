@@ -72,4 +72,4 @@ def _near_a_quarter(sites: pd.DataFrame) -> pd.DataFrame:
     chosen = order.sort_values(["other", "start_layer", "apart"], kind="stable").iloc[0]
     same = ["ablation", "means_over", "split", "start_layer", "node_threshold", "change"]
     found: pd.DataFrame = sites[(sites[same] == chosen[same]).all(axis=1)]
-    return found
+    return found.drop_duplicates("site")  # the same set may have been measured twice, on other examples
