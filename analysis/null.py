@@ -8,6 +8,7 @@ and how strongly they are active on its own data, independently of the other.
 - **Everything else** (effect-weighted overlap, roles, positions, edges): draws in which each circuit keeps its graph
   and its features are dealt anew within the strata (`sharing.relabel`); mid-p value over the draws, the observed among
   them.
+  Edges were chosen otherwise than units, so how likely each feature was is fitted to being an end of an edge compared.
 - **Many pairs**: the false discovery rate over all of them by Benjamini and Hochberg (1995).
 
 First-token features, errors and the target take no part. What was active is stored with a circuit by discovery; a
@@ -123,7 +124,10 @@ def sharing_null(
     pair = read_pair(store, a, b, level, Cut(node_threshold, edge_threshold, size, edge_size), edges=edges)
     active, asked = active_of(store, pair.names)
     one, other = (choice(some, features_of(pair.nodes, place)) for place, some in enumerate(active))
-    rows = chances(pair.nodes, pair.edges, (one, other), count, seed)
+    rows = chances(pair.nodes, None, (one, other), count, seed)
+    if pair.edges is not None:
+        ends = [choice(some, features_of(pair.edges, place)) for place, some in enumerate(active)]
+        rows += chances(pair.nodes, pair.edges, (ends[0], ends[1]), count, seed, of="edges")
     about = {"circuit_a": pair.names[0], "circuit_b": pair.names[1], "level": level, "seed": seed}
     return tabulate(
         NULL_COLUMNS,
@@ -172,7 +176,7 @@ def chances(
     Args:
         nodes: units of both, circuits 0 and 1.
         edges: edges of both, where they are asked for.
-        choices: what each could choose, and chose.
+        choices: what each could choose, and chose: of edges, the ends of those that are compared.
         count: draws, where there is no exact tail.
         seed: seed of the draws.
         of: nodes or edges alone.
@@ -194,13 +198,13 @@ def chances(
 
 
 def fetch_choices(
-    store: Store, nodes: Uses, names: Sequence[str]
+    store: Store, uses: Uses, names: Sequence[str]
 ) -> tuple[dict[int, Choice], list[str], tuple[Asked, ...]]:
     """Fetch what every circuit could choose, by its place, beside what it chose.
 
     Args:
         store: where the circuits are.
-        nodes: their units.
+        uses: their units, or their edges, whose ends were then chosen.
         names: their names, in the order of their places.
 
     Returns:
@@ -212,16 +216,16 @@ def fetch_choices(
         active, more = fetch_candidates(store, name)
         asked += more
         if active:
-            found[place] = choice(active, features_of(nodes.pair(place, place), 0))
+            found[place] = choice(active, features_of(uses.pair(place, place), 0))
         else:
             without.append(name)
     return found, without, asked
 
 
-def features_of(nodes: Uses, circuit: int) -> Ints:
-    """Return codes of the features that a circuit has, wherever they are."""
-    here = (nodes.circuit == circuit) & (nodes.kind == FEATURE)
-    return np.unique(anywhere(nodes.items[nodes.item[here]]))
+def features_of(uses: Uses, circuit: int) -> Ints:
+    """Return codes of the features among a circuit's units, or at the ends of its edges, wherever they are."""
+    here = (uses.circuit == circuit) & (uses.kind == FEATURE)
+    return np.unique(anywhere(uses.items[uses.item[here]]))
 
 
 def shared_features(one: Choice, other: Choice) -> Counted:

@@ -180,14 +180,13 @@ def overlap(
     measured = _measured(store, level, of, measure, "drop", cut, derived)
     matrix, uses, asked = measured.matrix, measured.uses, measured.asked
     names = [str(name) for name in matrix.columns]
-    heads, pairs = measured.heads, measured.pairs
+    pairs = measured.pairs
     found, without = dict.fromkeys(pairs, UNTESTED), list[str]()
     tested_all = len(pairs) <= MOST_TESTED if null is None else null
     if tested_all and pairs:
-        nodes = uses if of == "nodes" else read_all(store, heads, level, cut, of="nodes", first_token="drop")[0]
-        choices, without, more = fetch_choices(store, nodes, names)
+        choices, without, more = fetch_choices(store, uses, names)
         tested = _Tested(of, "weighted_jaccard" if "weighted" in measure else "n_shared", count, seed)
-        found = tested.pairs(nodes, None if of == "nodes" else uses, choices, pairs)
+        found = tested.pairs(uses, choices, pairs)
         asked = (*asked, *more)
     rows = _pair_rows(matrix, measured.total, found)
     about = {"measure": measure, "of": of, "level": level, **cut.params}
@@ -220,16 +219,15 @@ class _Tested:
     seed: int
 
     def pairs(
-        self, nodes: Uses, edges: Uses | None, choices: Mapping[int, Choice], pairs: Sequence[tuple[int, int]]
+        self, uses: Uses, choices: Mapping[int, Choice], pairs: Sequence[tuple[int, int]]
     ) -> dict[tuple[int, int], Tested]:
         """Return expected, z and p-value of each pair; NaN of circuits that have no null."""
         found = dict.fromkeys(pairs, UNTESTED)
         for a, b in pairs:
             if a in choices and b in choices:
                 both = choices[a], choices[b]
-                some = None if edges is None else edges.pair(a, b)
-                of = {"of": self.of, "figure": self.figure}
-                (one,) = chances(nodes.pair(a, b), some, both, self.count, (self.seed, a, b), **of)
+                some, of = uses.pair(a, b), {"of": self.of, "figure": self.figure}
+                (one,) = chances(some, some, both, self.count, (self.seed, a, b), **of)
                 found[a, b] = (one.expected, one.z, one.p_value)
         return found
 
@@ -247,7 +245,6 @@ class _Measured:
         matrix: shares, circuits by name.
         total: the sums they are made of.
         uses: what each circuit uses.
-        heads: rows of the query `comparable`.
         pairs: places of every two circuits that can be compared, in the order of the matrix.
         asked: the queries.
 
@@ -256,7 +253,6 @@ class _Measured:
     matrix: pd.DataFrame
     total: Sums
     uses: Uses
-    heads: pd.DataFrame
     pairs: list[tuple[int, int]]
     asked: tuple[Asked, ...]
 
@@ -291,7 +287,7 @@ def _measured(store: Store, level: str, of: str, measure: str, first_token: str,
         "units": dict.fromkeys(names, "share"),
         "descriptions": dict.fromkeys(names, MEASURES[measure].replace("units", of)),
     }
-    return _Measured(matrix, total, uses, heads, [pair for pair in every if pair not in left_out], asked)
+    return _Measured(matrix, total, uses, [pair for pair in every if pair not in left_out], asked)
 
 
 def _cells(measure: str, total: Sums, uses: Uses) -> Floats:

@@ -57,7 +57,7 @@ def overlap_curve(
         node_threshold: as of `compare`.
         edge_threshold: as of `compare`.
         null: whether to say beside each what chance alone would make them share; at each size the null is of the
-            features chosen at that size, of edges of all features above the threshold.
+            features chosen at that size, of edges of those at their ends.
         count: draws of the null, where it has no exact tail.
         seed: seed of the draws.
 
@@ -82,10 +82,8 @@ def overlap_curve(
         some = uses.strongest(size)
         chance = UNSAID
         if null:
-            nodes = some if of == "nodes" else pair.nodes
-            both = [choice(one, features_of(nodes, place)) for place, one in enumerate(active)]
-            edges = some if of == "edges" else None
-            chance = chances(nodes, edges, (both[0], both[1]), count, (seed, size), of=of, figure="n_shared")[0]
+            both = [choice(one, features_of(some, place)) for place, one in enumerate(active)]
+            chance = chances(some, some, (both[0], both[1]), count, (seed, size), of=of, figure="n_shared")[0]
         rows.append((size, *figures(*dense(some, "feature")), chance.expected, chance.z, chance.p_value))
     about = {"circuit_a": pair.names[0], "circuit_b": pair.names[1], "level": level, "of": of, "seed": seed}
     return tabulate(columns_for(of, SIZE) | CHANCE, rows, (*pair.asked, *asked), compared=about)

@@ -13,6 +13,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,9 @@ from circuit_atlas.cypher.neo4j_server import Neo4jServer
 
 LEVEL = 0.05
 EDGE_DRAWS = 200
+STRONGEST, STRONGEST_EDGES = 80, 200
+"""Features and edges of a planted circuit where the strongest alone are compared: a third and a seventh of them."""
+
 EDGES_OF_MANY = 2_000
 AT_ONCE = 50
 """Circuits made and written at once."""
@@ -74,6 +78,26 @@ def null_figures(pairs: int, edge_pairs: int) -> Iterator[Figure]:
     # 300 pairs: 95 % of such shares lie within 2.5 % of the true one.
     most_edges = 0.08 if edge_pairs >= 300 else 0.2
     yield at_most("edges: false alarms, different mechanisms", _share(found), "", most_edges)
+    yield from _strong_figures(edge_pairs, most_edges)
+
+
+def _strong_figures(pairs: int, most_edges: float) -> Iterator[Figure]:
+    """Say how often the null is wrong where effects rise with activity, at all sizes and of the strongest."""
+    strong = [plant(_random(n), same_data=True, mechanism=False, strong=True) for n in range(pairs)]
+    cut = [
+        replace(one, nodes=one.nodes.strongest(STRONGEST), edges=one.edges.strongest(STRONGEST_EDGES)) for one in strong
+    ]
+    what = f"strength by activity, the strongest {STRONGEST}"
+    yield at_most(f"nodes, {what}: false alarms", _share([node_p_value(one) for one in cut]), "", most_edges)
+    what = f"strength by activity, the strongest {STRONGEST_EDGES}"
+    found = [edge_p_value(one, number) for number, one in enumerate(cut)]
+    yield at_most(f"edges, {what}: false alarms", _share(found), "", most_edges)
+    # Limits of the null, measured so that they can be told: it matches how likely features are chosen, not how strong.
+    for some, words in ((strong, "all"), (cut, "the strongest")):
+        found = [edge_p_value(one, number, "weighted_jaccard") for number, one in enumerate(some)]
+        yield at_most(f"edges, strength by activity, {words}: false alarms, weighted", _share(found), "", 0.3)
+        found = [weighted_p_value(one, number) for number, one in enumerate(some)]
+        yield at_most(f"nodes, strength by activity, {words}: false alarms, weighted", _share(found), "", 0.3)
 
 
 def node_p_value(planted: Planted) -> float:
@@ -82,10 +106,17 @@ def node_p_value(planted: Planted) -> float:
     return shared_features(one, other).p_value
 
 
-def edge_p_value(planted: Planted, seed: int) -> float:
-    """Return the p-value of the number of edges that two planted circuits share."""
+def weighted_p_value(planted: Planted, seed: int) -> float:
+    """Return the p-value of the features that two planted circuits share, weighted by effect."""
     one, other = (choice(some, features_of(planted.nodes, n)) for n, some in enumerate(planted.active))
-    found = chances(planted.nodes, planted.edges, (one, other), EDGE_DRAWS, seed, of="edges", figure="n_shared")
+    found = chances(planted.nodes, None, (one, other), EDGE_DRAWS, seed, of="nodes", figure="weighted_jaccard")
+    return found[0].p_value
+
+
+def edge_p_value(planted: Planted, seed: int, figure: str = "n_shared") -> float:
+    """Return the p-value of a figure of the edges that two planted circuits share."""
+    one, other = (choice(some, features_of(planted.edges, n)) for n, some in enumerate(planted.active))
+    found = chances(planted.nodes, planted.edges, (one, other), EDGE_DRAWS, seed, of="edges", figure=figure)
     return found[0].p_value
 
 

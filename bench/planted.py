@@ -4,18 +4,20 @@ Every site has features of its own frequency (of 64 examples) and mean activatio
 `CHOSEN` of a site's features, likelier ones being those that are active more often and more strongly; how much likelier
 differs from site to site and from circuit to circuit. Different mechanisms: both choose independently, so whatever they
 share is activity's doing. One mechanism: both also take most of the same features, chosen likewise. A jump: both choose
-features active on more than `OFTEN` of the examples ten times as readily as others, and by nothing else.
+features active on more than `OFTEN` of the examples ten times as readily as others, and by nothing else. Strength by
+activity: effects rise with it too, by slopes of their own, and strong features have more and stronger edges, so that
+which are the strongest is another choice than which are there; else effects and weights are nobody's doing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from circuit_atlas.analysis.sharing.candidates import Active
+from circuit_atlas.analysis.sharing.candidates import Active, Site
 from circuit_atlas.analysis.sharing.codes import Codes, encode_features, site_number
 from circuit_atlas.analysis.sharing.matching import Choice, choice
 from circuit_atlas.analysis.sharing.uses import FEATURE, Uses
@@ -30,6 +32,9 @@ MECHANISM, KEPT = 10, 0.8
 
 OFTEN = 0.3
 
+NOISE = 0.5
+"""Standard deviation of the logarithm of effects that rise with activity, beside what activity makes of them."""
+
 DEGREE = 8
 """Edges a node, on average."""
 
@@ -43,7 +48,9 @@ class Planted:
     edges: Uses
 
 
-def plant(random: np.random.Generator, *, same_data: bool, mechanism: bool, jump: bool = False) -> Planted:
+def plant(
+    random: np.random.Generator, *, same_data: bool, mechanism: bool, jump: bool = False, strong: bool = False
+) -> Planted:
     """Make two circuits.
 
     Args:
@@ -51,6 +58,7 @@ def plant(random: np.random.Generator, *, same_data: bool, mechanism: bool, jump
         same_data: whether both were found on the same prompts; else features are active otherwise, though alike.
         mechanism: whether they have a mechanism in common.
         jump: whether choice jumps at a cut-off of frequency, in place of rising with activity.
+        strong: whether effects, and with them edges and weights, rise with activity as choice does.
 
     """
     active: tuple[dict[tuple[str, int], Active], dict[tuple[str, int], Active]] = ({}, {})
@@ -68,7 +76,10 @@ def plant(random: np.random.Generator, *, same_data: bool, mechanism: bool, jump
             chosen = np.concatenate([own, _choose(random, odds, CHOSEN - len(own))])
             used[circuit].append(encode_features(*site, np.sort(chosen)))
     codes = [np.concatenate(some) for some in used]
-    return Planted(active, _nodes(random, codes), _edges(random, codes))
+    if not strong:
+        return Planted(active, _nodes(random, codes), _edges(random, codes))
+    sizes = [_strength(random, active[n], some) for n, some in enumerate(codes)]
+    return Planted(active, _nodes(random, codes, sizes), _edges(random, codes, sizes))
 
 
 def plant_circuits(
@@ -117,26 +128,40 @@ def _choose(random: np.random.Generator, odds: Floats, count: int) -> Ints:
     return np.asarray(random.choice(FEATURES, count, replace=False, p=odds / odds.sum()), np.int64)
 
 
-def _nodes(random: np.random.Generator, codes: list[Ints]) -> Uses:
+def _strength(random: np.random.Generator, active: Mapping[Site, Active], codes: Ints) -> Floats:
+    """Effects that rise with activity, by slopes drawn anew for every site, with noise."""
+    sizes = []
+    for site, one in active.items():
+        every = encode_features(*site, one.feature)
+        here = np.isin(every, codes)
+        sizes.append(_odds(random, one, jump=False)[here] * np.exp(NOISE * random.standard_normal(int(here.sum()))))
+    return np.concatenate(sizes)
+
+
+def _nodes(random: np.random.Generator, codes: list[Ints], sizes: list[Floats] | None = None) -> Uses:
     units, item = np.unique(np.concatenate(codes), return_inverse=True)
-    return _uses([len(one) for one in codes], item, random.standard_exponential(len(item)), units)
+    value = random.standard_exponential(len(item)) if sizes is None else np.concatenate(sizes)
+    return _uses([len(one) for one in codes], item, value, units)
 
 
-def _edges(random: np.random.Generator, codes: list[Ints]) -> Uses:
+def _edges(random: np.random.Generator, codes: list[Ints], sizes: list[Floats] | None = None) -> Uses:
     """Edges from earlier to later sites at random, some features having many more than others."""
-    pairs = []
-    for one in codes:
-        busy = random.standard_exponential(len(one))
+    pairs, weights = [], []
+    for n, one in enumerate(codes):
+        busy = random.standard_exponential(len(one)) * (1.0 if sizes is None else sizes[n])
         ends = np.sort(random.choice(len(one), (DEGREE * len(one), 2), p=busy / busy.sum()), axis=1)
         ends = np.unique(ends[site_number(one)[ends[:, 0]] < site_number(one)[ends[:, 1]]], axis=0)
         pairs.append(one[ends])
+        weights.append(random.standard_exponential(len(ends)))
+        if sizes is not None:
+            weights[-1] *= np.sqrt(sizes[n][ends].prod(axis=1))
     items, item = np.unique(np.concatenate(pairs), axis=0, return_inverse=True)
     item = item.reshape(-1)
-    return _uses([len(one) for one in pairs], item, random.standard_exponential(len(item)), items)
+    return _uses([len(one) for one in pairs], item, np.concatenate(weights), items)
 
 
 def _uses(counts: list[int], item: Ints, value: Floats, items: Ints) -> Uses:
     circuit = np.repeat(np.arange(2), counts)
     order = np.lexsort((item, circuit))
     kind = np.full(len(item), FEATURE)
-    return Uses(circuit[order], kind, item[order], value, items, Codes("feature"))
+    return Uses(circuit[order], kind, item[order], value[order], items, Codes("feature"))

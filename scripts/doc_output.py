@@ -1,10 +1,13 @@
 """Put the real output of commands into the docs.
 
-A fenced block marked `console` holds commands after `$ ` and what they printed. This runs each command on a store that
-`circuit-atlas demo` made and writes what it prints beneath it:
+A fenced block marked `console` holds commands after `$ ` and what they printed. This runs each command, in the order of
+the page, and writes what it prints beneath it:
 
-    circuit-atlas demo --store demo.lbug
-    python -m scripts.doc_output --store demo.lbug README.md docs/graph.md
+    python -m scripts.doc_output docs/findings.md README.md
+
+Every page has a store of its own: a copy of what `circuit-atlas demo` makes, made once in a temporary folder, or of the
+store given by `--store`, which stays as it is. So a page does not depend on other pages, nor on what its own later
+blocks write, and a second run gives the same page.
 
 `$ make demo` stands for the demo itself: what it prints after set-up.
 """
@@ -15,23 +18,39 @@ import argparse
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 _BLOCK = re.compile(r"(?<=```console\n).*?(?=^```$)", re.MULTILINE | re.DOTALL)
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Rewrite the console blocks of the files named."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--store", required=True, help="store that `circuit-atlas demo` made")
+    parser.add_argument("--store", type=Path, help="store that `circuit-atlas demo` made; without it: made now")
     parser.add_argument("files", nargs="+", type=Path)
-    given = parser.parse_args()
-    for file in given.files:
-        text = file.read_text(encoding="utf-8")
-        file.write_text(_BLOCK.sub(lambda block: renewed(block[0], given.store), text), encoding="utf-8")
+    given = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory() as folder:
+        store = given.store or Path(folder) / "made" / "demo.lbug"
+        if given.store is None:
+            store.parent.mkdir()
+            _output("circuit-atlas demo", str(store))
+        for number, file in enumerate(given.files):
+            own = _copied(store, Path(folder) / str(number))
+            text = file.read_text(encoding="utf-8")
+            file.write_text(_BLOCK.sub(lambda block, at=str(own): renewed(block[0], at), text), encoding="utf-8")
+
+
+def _copied(store: Path, folder: Path) -> Path:
+    """Copy an embedded store, with the files that the engine keeps beside it."""
+    folder.mkdir()
+    for file in store.parent.glob(f"{store.name}*"):
+        shutil.copy(file, folder)
+    return folder / store.name
 
 
 def renewed(block: str, store: str) -> str:

@@ -11,7 +11,9 @@ import numpy as np
 
 from circuit_atlas.analysis.graph import Floats
 from circuit_atlas.analysis.ranks import rank_correlation
-from circuit_atlas.analysis.result import METRIC, Column
+from circuit_atlas.analysis.result import Column
+
+NO_SHARE = "over layers, so only to weigh by: no share of the metric"
 
 FIGURES = {
     "n_a": Column("integer", "", "in the one"),
@@ -21,10 +23,10 @@ FIGURES = {
     "jaccard": Column("float", "share", "n_shared over those of either; null where there are none"),
     "containment_a": Column("float", "share", "n_shared over n_a; null where that is zero"),
     "containment_b": Column("float", "share", "n_shared over n_b; null where that is zero"),
-    "weight_a": Column("float", METRIC, "absolute pooled effects or weights of the one, summed"),
-    "weight_b": Column("float", METRIC, "absolute pooled effects or weights of the other, summed"),
-    "shared_weight_a": Column("float", METRIC, "the part of weight_a that lies in what both have"),
-    "shared_weight_b": Column("float", METRIC, "the part of weight_b that lies in what both have"),
+    "weight_a": Column("float", "", f"absolute pooled effects or weights of the one, summed; {NO_SHARE}"),
+    "weight_b": Column("float", "", f"absolute pooled effects or weights of the other, summed; {NO_SHARE}"),
+    "shared_weight_a": Column("float", "", "the part of weight_a that lies in what both have"),
+    "shared_weight_b": Column("float", "", "the part of weight_b that lies in what both have"),
     "weighted_jaccard": Column(
         "float", "share", "the smaller absolute effect or weight of each, summed, over the larger; null where zero"
     ),

@@ -10,8 +10,12 @@ import pandas as pd
 import pytest
 
 from circuit_atlas.analysis import compare, overlap, overlap_curve, overlap_matrix, sharing_null
+from circuit_atlas.analysis.null import chances, features_of
 from circuit_atlas.analysis.plots import draw_overlap
+from circuit_atlas.analysis.sharing.candidates import fetch_candidates
 from circuit_atlas.analysis.sharing.codes import Codes
+from circuit_atlas.analysis.sharing.matching import choice
+from circuit_atlas.analysis.sharing.pair import Cut, read_pair
 from circuit_atlas.analysis.sharing.uses import read_edges, read_nodes
 from circuit_atlas.cypher import Store, connect
 from circuit_atlas.errors import QueryError
@@ -97,7 +101,8 @@ def test_by_site_the_features_of_each_layer_and_component_are_counted(stores: Ma
     assert [tuple(row) for row in found.edge_sites[columns].itertuples(index=False)] == [
         (0, "mlp", 2, 1, 1), (1, "resid", 2, 1, 0),
     ]  # fmt: skip
-    assert found.nodes.attrs["units"]["effect_a"] == "units of the metric"
+    assert "effect_a" not in found.nodes.attrs["units"]  # effects of several layers do not add up to the metric
+    assert "no share of the metric" in found.nodes.attrs["descriptions"]["effect_a"]
     assert [one["query"] for one in found.nodes.attrs["queries"]][:2] == ["comparable", "node_uses"]
 
 
@@ -133,6 +138,21 @@ def test_the_null_of_a_pair_by_hand(stores: Mapping[str, Store]) -> None:
     assert 2 / 3 < row["expected"] < 2.0
     assert 0.0 < row["p_value"] <= 0.5
     assert table.attrs["outside"] == [2, 1]  # mlp_0/8 and resid_1/3; resid_1/4
+
+
+def test_the_null_of_edges_is_of_the_choice_of_their_ends(stores: Mapping[str, Store]) -> None:
+    """Edges are dealt with odds fitted to their own ends, not to the two strongest units that are compared beside."""
+    store = stores["ladybug"]
+    pair = read_pair(store, "r3", "r4", "feature", Cut(size=2))
+    active = [fetch_candidates(store, name)[0] for name in pair.names]
+    edges = pair.of("edges")
+    ends = [choice(some, features_of(edges, place)) for place, some in enumerate(active)]
+    wanted = chances(pair.nodes, edges, (ends[0], ends[1]), 300, 5, of="edges", figure="n_shared")[0]
+    found = sharing_null(store, "r3", "r4", size=2, count=300, seed=5)
+    assert found.loc[found["of"] == "edges", "expected"].tolist()[0] == wanted.expected
+    units = [choice(some, features_of(pair.nodes, place)) for place, some in enumerate(active)]
+    other = chances(pair.nodes, edges, (units[0], units[1]), 300, 5, of="edges", figure="n_shared")[0]
+    assert other.expected != wanted.expected
 
 
 def test_circuits_without_edges_above_the_threshold_share_none(stores: Mapping[str, Store]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 
 import numpy as np
@@ -225,3 +226,30 @@ def test_the_null_is_as_often_wrong_as_it_says_and_finds_a_planted_mechanism() -
     assert share(60, same_data=True, mechanism=True) >= 0.9
     apart = [plant(np.random.default_rng((8, n)), same_data=True, mechanism=False) for n in range(80)]
     assert np.mean([edge_p_value(one, n) < 0.05 for n, one in enumerate(apart)]) <= 0.15
+    strong = [plant(np.random.default_rng((9, n)), same_data=True, mechanism=False, strong=True) for n in range(80)]
+    cut = [dataclasses.replace(one, edges=one.edges.strongest(200)) for one in strong]
+    assert np.mean([edge_p_value(one, n) < 0.05 for n, one in enumerate(cut)]) <= 0.15
+
+
+def test_of_edges_the_choice_is_to_be_an_end_of_those_compared() -> None:
+    """Strong edges have active ends: fitted to these, active features are likelier and others less likely."""
+    planted = plant(np.random.default_rng(3), same_data=True, mechanism=False, strong=True)
+    edges = planted.edges.strongest(100)
+    ends = features_of(edges, 0)
+    assert set(ends) == {int(code) for item in edges.item[edges.circuit == 0] for code in edges.items[item]}
+    of_ends, of_units = (choice(planted.active[0], some) for some in (ends, features_of(planted.nodes, 0)))
+    active = np.concatenate([planted.active[0][site].activation for site in sorted(planted.active[0])])
+    codes = np.concatenate(
+        [encode_features(*site, planted.active[0][site].feature) for site in sorted(planted.active[0])]
+    )
+    often = active[np.argsort(codes)] > np.median(active)
+    rise = [float(one.log_odds[often].mean() - one.log_odds[~often].mean()) for one in (of_ends, of_units)]
+    assert rise[0] > rise[1] > 0.0
+
+
+def test_weighted_jaccard_alone_is_moved_by_the_scale_of_a_metric() -> None:
+    a = np.array([2.0, -1.0, 0.5, 4.0])
+    found, wanted = (dict(zip(FIGURES, figures(a, scale * a), strict=True)) for scale in (2.0, 1.0))
+    assert found["weighted_jaccard"] == pytest.approx(0.5)
+    moved = {name for name in FIGURES if found[name] != pytest.approx(wanted[name])}
+    assert moved == {"weight_b", "shared_weight_b", "weighted_jaccard"}

@@ -15,10 +15,10 @@
 // column jaccard: float [share] | n_shared over features of either
 // column containment_a: float [share] | n_shared over n_a
 // column containment_b: float [share] | n_shared over n_b
-// column effect_a: float [units of the metric] | absolute pooled effects of the one, summed
-// column effect_b: float [units of the metric] | absolute pooled effects of the other, summed
-// column shared_effect_a: float [units of the metric] | the part of effect_a in shared features
-// column shared_effect_b: float [units of the metric] | the part of effect_b in shared features
+// column effect_a: float | absolute pooled effects of the one, summed; over all layers, so only to weigh by: no share of the metric
+// column effect_b: float | absolute pooled effects of the other, summed; over all layers, so only to weigh by: no share of the metric
+// column shared_effect_a: float | the part of effect_a in shared features
+// column shared_effect_b: float | the part of effect_b in shared features
 // column weighted_jaccard: float [share] | the smaller absolute effect of each feature, summed, over the larger
 // column weighted_containment_a: float [share] | shared_effect_a over effect_a
 // column weighted_containment_b: float [share] | shared_effect_b over effect_b

@@ -15,10 +15,10 @@
 // column jaccard: float [share] | n_shared over edges of either; null where there are none
 // column containment_a: float [share] | n_shared over n_a; null where that is zero
 // column containment_b: float [share] | n_shared over n_b; null where that is zero
-// column weight_a: float [units of the metric] | absolute pooled weights of the one, summed
-// column weight_b: float [units of the metric] | absolute pooled weights of the other, summed
-// column shared_weight_a: float [units of the metric] | the part of weight_a in shared edges
-// column shared_weight_b: float [units of the metric] | the part of weight_b in shared edges
+// column weight_a: float | absolute pooled weights of the one, summed; over all layers, so only to weigh by: no share of the metric
+// column weight_b: float | absolute pooled weights of the other, summed; over all layers, so only to weigh by: no share of the metric
+// column shared_weight_a: float | the part of weight_a in shared edges
+// column shared_weight_b: float | the part of weight_b in shared edges
 // column weighted_jaccard: float [share] | the smaller absolute weight of each edge, summed, over the larger; null where that is zero
 // column weighted_containment_a: float [share] | shared_weight_a over weight_a; null where that is zero
 // column weighted_containment_b: float [share] | shared_weight_b over weight_b; null where that is zero

@@ -14,10 +14,10 @@
 // column jaccard: float [share] | n_shared over units of either; null where there are none
 // column containment_a: float [share] | n_shared over n_a; null where that is zero
 // column containment_b: float [share] | n_shared over n_b; null where that is zero
-// column effect_a: float [units of the metric] | absolute pooled effects of the one, summed
-// column effect_b: float [units of the metric] | absolute pooled effects of the other, summed
-// column shared_effect_a: float [units of the metric] | the part of effect_a in shared units
-// column shared_effect_b: float [units of the metric] | the part of effect_b in shared units
+// column effect_a: float | absolute pooled effects of the one, summed; over all layers, so only to weigh by: no share of the metric
+// column effect_b: float | absolute pooled effects of the other, summed; over all layers, so only to weigh by: no share of the metric
+// column shared_effect_a: float | the part of effect_a in shared units
+// column shared_effect_b: float | the part of effect_b in shared units
 // column weighted_jaccard: float [share] | the smaller absolute effect of each unit, summed, over the larger; null where that is zero
 // column weighted_containment_a: float [share] | shared_effect_a over effect_a; null where that is zero
 // column weighted_containment_b: float [share] | shared_effect_b over effect_b; null where that is zero
