@@ -63,6 +63,7 @@ def measure(
     """
     reporter = reporter or Silent()
     bench = lay_out(store, settings, load_subject)
+    bench.say_left_out(reporter)
     measured = _grid(bench, settings, reporter)
     if settings.target_faithfulness is not None:
         approach(bench, settings, measured, lambda narrowed: _grid(bench, narrowed, reporter))
