@@ -26,7 +26,8 @@ class Handle:
     """The file, open."""
 
     def __init__(self, path: Path, *, read_only: bool) -> None:
-        self._database = ladybug.Database(str(path), read_only=read_only)
+        # Compressed, the engine (0.22.0) loses numbers: what is appended to lists of doubles may be read as 0.0.
+        self._database = ladybug.Database(str(path), read_only=read_only, compression=False)
         self.connection = ladybug.Connection(self._database)
 
     def close(self) -> None:
