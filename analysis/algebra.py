@@ -46,6 +46,7 @@ class _Operand:
         effect: pooled effect of each unit that is strong enough (units of the metric).
         about: properties that the pooled node takes from one of its nodes.
         weight: pooled weight of each edge among them; None stands for the target.
+        without_role: number of its nodes that are left out for want of a role.
 
     """
 
@@ -53,6 +54,7 @@ class _Operand:
     effect: Mapping[_Unit, float]
     about: Mapping[_Unit, Row]
     weight: Mapping[tuple[_Unit, _Unit | None], float]
+    without_role: int
 
     @property
     def circuit(self) -> Row:
@@ -79,7 +81,8 @@ def combine(
         operation: intersection, difference (what the one has and the other has not) or union.
         a: name of the one.
         b: name of the other.
-        level: where two nodes count as the same: feature (positions pooled by signed sum), or feature and role.
+        level: where two nodes count as the same: feature (positions pooled by signed sum), or feature and role; nodes
+            without a role are left out then, and the recipe says how many of each.
         node_threshold: units of larger absolute pooled effect count as the one's (units of the metric).
         node_threshold_b: likewise of the other; None: the same.
         first_token: whether nodes at the first token of the input are pooled with the others, or dropped.
@@ -107,10 +110,7 @@ def combine(
     _refuse_unlike(one, other)
     effect, weight = _combined(operation, one, other)
     if not effect:
-        raise QueryError(
-            f"nothing is left of {names[0]['name']!r} {_SIGN[operation]} {names[1]['name']!r} above these thresholds; "
-            "lower them"
-        )
+        raise _nothing_left(operation, one, other)
     recipe = {
         "operation": operation,
         "operands": [row["id"] for row in names],
@@ -118,6 +118,8 @@ def combine(
         "node_thresholds": list(thresholds),
         "first_token": first_token,
     }
+    if one.without_role or other.without_role:
+        recipe["without_role"] = [one.without_role, other.without_role]
     return _rows(one, other, recipe, effect, weight, name or name_of(operation, [row["name"] for row in names]))
 
 
@@ -131,6 +133,15 @@ def _refuse_unknown(operation: str, level: str) -> None:
 def name_of(operation: Operation, names: Sequence[str]) -> str:
     """Name what an operation makes of two circuits."""
     return f" {_SIGN[operation]} ".join(names)
+
+
+def _nothing_left(operation: Operation, one: _Operand, other: _Operand) -> QueryError:
+    names = f" {_SIGN[operation]} ".join(repr(operand.circuit["name"]) for operand in (one, other))
+    why, instead = "", ""
+    if one.without_role or other.without_role:
+        why = f" ({one.without_role} and {other.without_role} nodes have no role)"
+        instead = ", or use level feature"
+    return QueryError(f"nothing is left of {names} above these thresholds{why}; lower them{instead}")
 
 
 def _refuse_unlike(one: _Operand, other: _Operand) -> None:
@@ -155,6 +166,7 @@ def _pooled(rows: CircuitRows, level: Level, threshold: float, *, drop_first: bo
         for label in ("Feature", "Error")
         for row in rows.relationships.get(Pair("INSTANCE_OF", "CircuitNode", label), ())
     }
+    without_role = sum(row["kind"] != "target" and row["role"] is None for row in rows.nodes["CircuitNode"])
     unit_of: dict[str, _Unit | None] = {}
     effect: dict[_Unit, float] = {}
     about: dict[_Unit, Row] = {}
@@ -171,7 +183,7 @@ def _pooled(rows: CircuitRows, level: Level, threshold: float, *, drop_first: bo
         up, down = unit_of.get(edge["from"]), unit_of.get(edge["to"], ("", ""))
         if up in strong and (down is None or down in strong):
             weight[up, down] = weight.get((up, down), 0.0) + edge["weight"]
-    return _Operand(rows, strong, about, weight)
+    return _Operand(rows, strong, about, weight, without_role if level == "role" else 0)
 
 
 _Values = Mapping[Any, float]

@@ -23,6 +23,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 _BLOCK = re.compile(r"(?<=```console\n).*?(?=^```$)", re.MULTILINE | re.DOTALL)
@@ -42,7 +43,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for number, file in enumerate(given.files):
             own = _copied(store, Path(folder) / str(number))
             text = file.read_text(encoding="utf-8")
-            file.write_text(_BLOCK.sub(lambda block, at=str(own): renewed(block[0], at), text), encoding="utf-8")
+            file.write_text(_BLOCK.sub(partial(_renewed, store=str(own)), text), encoding="utf-8")
+
+
+def _renewed(block: re.Match[str], store: str) -> str:
+    return renewed(block[0], store)
 
 
 def _copied(store: Path, folder: Path) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -80,6 +81,9 @@ def combine(
         place.write([rows])
         circuit = rows.nodes["Circuit"][0]
         typer.echo(f"wrote {circuit['name']} to {place.url}: {circuit['n_nodes']} nodes, {circuit['n_edges']} edges")
+        for which, lost in zip((a, b), json.loads(circuit["settings"])["recipe"].get("without_role", ()), strict=False):
+            if lost:
+                typer.echo(f"left out: {lost} nodes of {which} that have no role")
         say_next([["show", circuit["name"]], ["measure", circuit["name"], "--on", b]], place, store)
     if show_cypher:
         say_cypher(noted)

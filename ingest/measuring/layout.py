@@ -25,7 +25,9 @@ from circuit_atlas.ingest.measuring.runs import BaselinesOf
 from circuit_atlas.ingest.measuring.settings import MeasureSettings, Place
 from circuit_atlas.ingest.measuring.stored import (
     StoredCircuit,
+    StoredNode,
     members,
+    outside,
     read_stored,
     refuse_below_floor,
     refuse_other_template,
@@ -38,6 +40,7 @@ from circuit_atlas.ingest.settings import DiscoverSettings
 from circuit_atlas.ingest.sites import Site
 from circuit_atlas.ingest.subject import Subject
 from circuit_atlas.ingest.texts import read_texts
+from circuit_atlas.progress import Reporter
 
 
 class Loader:
@@ -69,6 +72,7 @@ class Bench:
         examples: examples measured on.
         seed: of resampling.
         roles: names of the places, where nodes act at roles.
+        left_out: nodes of the circuit that have no place there.
 
     """
 
@@ -81,6 +85,7 @@ class Bench:
     examples: Sequence[TokenExample]
     seed: int
     roles: Sequence[str] = ()
+    left_out: Sequence[StoredNode] = ()
 
     @property
     def subject(self) -> Subject:
@@ -90,6 +95,15 @@ class Bench:
     def sites(self, start_layer: int) -> list[Site]:
         """Sites that are ablated."""
         return ablated_sites(list(self.subject.dictionaries), start_layer)
+
+    def say_left_out(self, reporter: Reporter) -> None:
+        """Say which nodes have no place on the data, where there are such."""
+        if self.left_out:
+            roles = ", ".join(sorted({node.role or "(none)" for node in self.left_out}))
+            reporter.note(
+                f"{len(self.left_out)} of {len(self.stored.nodes)} nodes of {self.stored.name!r} are left out: "
+                f"they stand at roles that these examples do not have: {roles}"
+            )
 
     def widths(self, sites: Iterable[Site]) -> dict[Site, int]:
         """Features of the dictionary at each site."""
@@ -169,12 +183,13 @@ def lay_out(
         demand_equal_length(train + held)
         refuse_other_template(stored, train)
     roles = roles_of(train + held) if level == "role" else []
+    left_out = outside(stored, roles) if level == "role" else ()
     widths = {site: dictionary.d_sae for site, dictionary in work.subject.dictionaries.items()}
     places = {"keep": len(train[0].clean), "role": len(roles), "sum": 1}[level]
     batches = work.batches(train)
     active = find_active(work.subject, batches, _shape(train, places), keep=level != "sum")
     circuit = MeasuredCircuit(members(stored.nodes, level, roles, widths), active, places, stored.node_floor)
-    return Bench(stored, circuit, work, task, level, train, every, settings.seed, roles)
+    return Bench(stored, circuit, work, task, level, train, every, settings.seed, roles, left_out)
 
 
 def _refuse_other_weights(store: Store, stored: StoredCircuit, subject: Subject) -> None:

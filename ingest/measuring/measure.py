@@ -64,6 +64,7 @@ def measure(
     """
     reporter = reporter or Silent()
     bench = lay_out(store, settings, load_subject)
+    bench.say_left_out(reporter)
     measured = _grid(bench, settings, reporter)
     missed = None
     if settings.target_faithfulness is not None:

@@ -64,10 +64,12 @@ def measure_proximal(
         AtlasError: anything else that the user can mend, in one line.
 
     """
+    reporter = reporter or Silent()
     bench = lay_out(store, settings, load_subject)
+    bench.say_left_out(reporter)
     if any(example.clean_answer < 0 for example in bench.examples):
         raise MeasureError(f"the examples of {bench.task!r} have no answer whose rank could change")
-    rows = keyed(bench.stored.id, bench.task, _measured(bench, settings, features, reporter or Silent()))
+    rows = keyed(bench.stored.id, bench.task, _measured(bench, settings, features, reporter))
     kind = "contrastive" if bench.work.is_pair else "single"
     store.add_measurements(bench.stored.id, {"id": bench.task, "kind": kind}, rows)
     return Measured(bench.stored.name, bench.task, rows)

@@ -57,8 +57,10 @@ def measure_removals(
         raise MeasureError(
             f"units are left out of a circuit at one threshold, but {len(settings.thresholds)} are given: name one"
         )
+    reporter = reporter or Silent()
     bench = lay_out(store, settings, load_subject)
-    measured = _measured(bench, settings, reporter or Silent())
+    bench.say_left_out(reporter)
+    measured = _measured(bench, settings, reporter)
     rows = keyed(bench.stored.id, bench.task, measured)
     kind = "contrastive" if bench.work.is_pair else "single"
     store.add_measurements(bench.stored.id, {"id": bench.task, "kind": kind}, rows)

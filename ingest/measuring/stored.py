@@ -186,6 +186,22 @@ def members(
     return found
 
 
+def outside(circuit: StoredCircuit, roles: Sequence[str]) -> Sequence[StoredNode]:
+    """Return the nodes that have no place on data with these roles.
+
+    Raises:
+        MeasureError: none of the circuit's nodes has one.
+
+    """
+    found = [node for node in circuit.nodes if node.role not in roles]
+    if circuit.nodes and len(found) == len(circuit.nodes):
+        raise MeasureError(
+            f"no node of {circuit.name!r} stands at a role of these examples ({', '.join(roles)}): "
+            "measure with level sum, or on examples with its roles"
+        )
+    return found
+
+
 def unit_and_place(
     node: StoredNode, level: Place, place_of: Mapping[str, int], widths: Mapping[Site, int]
 ) -> tuple[int, int | None]:

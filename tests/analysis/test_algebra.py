@@ -24,7 +24,12 @@ def stores(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     filled = Filled(
         request,
         tmp_path_factory.mktemp("algebra"),
-        [*small_circuits(), circuit("elsewhere", SUBJECT, [], model="toy2")],
+        [
+            *small_circuits(),
+            circuit("elsewhere", SUBJECT, [], model="toy2"),
+            circuit("first", [("embed", 1, 0, 4.0), ("embed", 5, 0, 1.0), ("mlp_0", 7, 2, 1.0)], [(0, 2, 0.5)]),
+            circuit("bare", [("embed", 1, 0, 4.0)], []),
+        ],
     )
     yield filled
     filled.close()
@@ -109,6 +114,20 @@ def test_roles_keep_apart_what_stands_elsewhere(stores: Mapping[str, Store]) -> 
     by_role = combine(store, "union", "he/subject", "he/object", level="role")
     assert by_role.nodes["Circuit"][0]["positions"] == "role"
     assert all(row["role"] for row in by_role.nodes["CircuitNode"] if row["kind"] != "target")
+
+
+def test_nodes_without_a_role_are_counted(stores: Mapping[str, Store]) -> None:
+    """`first` uses a feature at the first token, which has no role, and mlp_0/7 at the subject; `bare` has no roles."""
+    store = stores["ladybug"]
+    found = combine(store, "union", "first", "he/object", level="role")
+    recipe = json.loads(found.nodes["Circuit"][0]["settings"])["recipe"]
+    assert recipe["without_role"] == [2, 0]
+    assert nodes(found).keys() >= {"mlp_0/feature/7/subject"}
+    assert "embed/feature/5/*" not in nodes(found)
+    plain = combine(store, "union", "he/subject", "he/object", level="role")
+    assert "without_role" not in json.loads(plain.nodes["Circuit"][0]["settings"])["recipe"]
+    with pytest.raises(QueryError, match=r"\(1 and 0 nodes have no role\); lower them, or use level feature"):
+        combine(store, "intersection", "bare", "he/object", level="role")
 
 
 def test_sizes_are_of_pooled_units(stores: Mapping[str, Store]) -> None:

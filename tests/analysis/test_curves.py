@@ -246,6 +246,12 @@ def test_edges_stand_beside_permuted_and_random_ones(stores: Mapping[str, Store]
 
 def test_pictures_are_drawn_from_the_rows(stores: Mapping[str, Store], tmp_path: Path) -> None:
     curves = save(draw_curves(faithfulness_curves(stores["ladybug"], ["curved"])), tmp_path / "curves.svg").read_text()
-    edges = save(draw_edge_curves(edge_curve(stores["ladybug"], "curved")), tmp_path / "edges.svg").read_text()
     assert "curved, no errors" in curves
-    assert "weights permuted" in edges or "permuted" in edges
+    table = edge_curve(stores["ladybug"], "curved")
+    figure = draw_edge_curves(table)
+    drawn = {str(line.get_label()): np.asarray(line.get_ydata()) for line in figure.axes[0].lines}
+    of = {"curved, 5 nodes: strongest": "faithfulness", "weights permuted": "permuted", "random connected": "random"}
+    for label, column in of.items():
+        np.testing.assert_array_equal(drawn[label], table[column][:2])
+    edges = save(figure, tmp_path / "edges.svg").read_text()
+    assert all(label in edges for label in of)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -136,7 +137,9 @@ def test_the_null_of_a_pair_by_hand(stores: Mapping[str, Store]) -> None:
     # At each of two sites one of three features, which both circuits chose by activity or by chance.
     assert (row["observed"], row["method"]) == (2.0, "exact")
     assert 2 / 3 < row["expected"] < 2.0
-    assert 0.0 < row["p_value"] <= 0.5
+    # With chances p and q of sharing at the sites, expected p + q and variance p (1 - p) + q (1 - q), half of p q:
+    by_hand = (row["expected"] ** 2 - row["expected"] + row["spread"] ** 2) / 4
+    assert row["p_value"] == pytest.approx(by_hand, rel=1e-9)
     assert table.attrs["outside"] == [2, 1]  # mlp_0/8 and resid_1/3; resid_1/4
 
 
@@ -153,6 +156,23 @@ def test_the_null_of_edges_is_of_the_choice_of_their_ends(stores: Mapping[str, S
     units = [choice(some, features_of(pair.nodes, place)) for place, some in enumerate(active)]
     other = chances(pair.nodes, edges, (units[0], units[1]), 300, 5, of="edges", figure="n_shared")[0]
     assert other.expected != wanted.expected
+
+
+def test_the_null_of_a_pair_whose_candidates_are_all_alike(tmp_path: Path) -> None:
+    """At each of two sites both have one of three features that are equally active: one chance in three to share it."""
+    alike = {"frequency": [0.5] * 3, "mean_activation": [1.0] * 3}
+    rows = []
+    for one in small_circuits()[:2]:
+        candidates = [{**row, **alike} for row in one.nodes["Candidates"]]
+        rows.append(dataclasses.replace(one, nodes={**one.nodes, "Candidates": candidates}))
+    with connect(f"ladybug:{tmp_path / 'atlas.lbug'}", create=True) as opened:
+        opened.write(rows)
+        row = sharing_null(opened, "he/subject", "he/object", edges=False, count=10).set_index("figure").loc["n_shared"]
+    assert (row["observed"], row["method"]) == (2.0, "exact")
+    assert row["expected"] == pytest.approx(2 / 3)
+    assert row["spread"] == pytest.approx(2 / 3)  # the root of 2 · 1/3 · 2/3
+    assert row["z"] == pytest.approx(2.0)
+    assert row["p_value"] == pytest.approx(1 / 18)  # half of 1/3 · 1/3, and none share more
 
 
 def test_circuits_without_edges_above_the_threshold_share_none(stores: Mapping[str, Store]) -> None:

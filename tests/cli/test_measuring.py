@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from circuit_atlas.cli.demo import shipped_settings
@@ -84,7 +85,7 @@ def test_units_ablated_together_stand_beside_random_ones_and_their_effects(here:
 
 
 @pytest.mark.slow
-def test_sharing_measures_what_two_circuits_share_on_both_tasks(here: Here) -> None:
+def test_sharing_measures_what_two_circuits_share_on_both_tasks(here: Here, made: Path) -> None:
     combined = here("combine", A, B, "--operation", "union", "--name", "either")
     assert combined.code == 0, combined.err
     assert here("circuits").out.count("either") == 1
@@ -98,8 +99,20 @@ def test_sharing_measures_what_two_circuits_share_on_both_tasks(here: Here) -> N
     assert sizes[circuits[2]] + sizes[circuits[3]] == sizes[A]
     assert sizes[circuits[2]] + sizes[circuits[4]] == sizes[B]
     assert sizes[circuits[2]] + sizes[circuits[3]] + sizes[circuits[4]] == sizes[circuits[5]]
-    either = next(row for row in rows if row["circuit"] == circuits[5])
-    assert -1 < either["ablated"] < either["kept"]
+    with connect(f"ladybug:{made}", read_only=True) as store:
+        for row in rows:
+            items = store.query("measurement_items", circuit=row["circuit"])
+            mine = (items["kind"] == "circuit") & (items["errors"] == "default") & (items["task"] == row["task"])
+            (run,) = items[mine & np.isclose(items["node_threshold"], row["node_threshold"])].to_dict("records")
+            whole, nothing, alone, rest = (
+                float(np.mean(run[name])) for name in ("full", "empty", "only_circuit", "complement")
+            )
+            assert row["n_nodes"] == run["n_nodes"]
+            assert row["kept"] == pytest.approx((alone - nothing) / (whole - nothing), abs=1e-5)
+            assert row["ablated"] == pytest.approx((rest - nothing) / (whole - nothing), abs=1e-5)
+            assert row["kept_low"] <= row["kept"] <= row["kept_high"]
+    for one in (row for row in rows if row["circuit"] == circuits[5]):
+        assert one["ablated"] < 0.25 < one["kept"]  # of the 40 strongest units of both, on either task
     again = here("sharing", A, B, "--size", "20", "--random-circuits", "1", "--format", "json")
     assert again.code == 0, again.err  # of another size, beside the others
     listed = [row["name"] for row in json.loads(here("circuits", "--format", "json").out)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections import defaultdict
 from pathlib import Path
@@ -10,10 +11,18 @@ from typing import Any
 import pytest
 
 from circuit_atlas.cypher import connect
-from circuit_atlas.errors import DataError
-from circuit_atlas.ingest import DiscoveredCircuit, DiscoverSettings, MeasureSettings, discover, measure_removals
+from circuit_atlas.errors import DataError, MeasureError
+from circuit_atlas.ingest import (
+    DiscoveredCircuit,
+    DiscoverSettings,
+    MeasureSettings,
+    discover,
+    measure,
+    measure_removals,
+)
 from circuit_atlas.ingest.dictionary_files import Suite
 from circuit_atlas.ingest.preparation import Loaded
+from circuit_atlas.progress import Silent
 from tests.ingest.tiny import make_subject
 from tests.ingest.tiny_runs import EDGE, write_examples
 
@@ -148,6 +157,52 @@ def test_measured_with_its_nodes_by_role_and_kept_in_a_store(tmp_path: Path) -> 
     keys = {f"{circuit.rows.circuit_id}/{row['removed']}" for row in left_out}
     assert len(keys) == len(left_out) > 10
     assert keys <= set(nodes["id"])
+
+
+class Noted(Silent):
+    """Keeps what is said."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def note(self, line: str) -> None:
+        """Keep the line."""
+        self.lines.append(line)
+
+
+def _renamed(examples: Path, **names: str) -> Path:
+    """The same examples with roles of other names."""
+    rows = [json.loads(line) for line in examples.read_text().splitlines()]
+    rows = [{**row, "roles": [names.get(role, role) for role in row["roles"]]} for row in rows]
+    file = examples.with_name("-".join([*names, "renamed.jsonl"]))
+    file.write_text("\n".join(map(json.dumps, rows)))
+    return file
+
+
+def test_nodes_at_roles_that_other_examples_lack_are_left_out_and_named(tmp_path: Path) -> None:
+    loaded, examples = _loaded(tmp_path), _examples(tmp_path)
+    part = _renamed(examples, of="in")
+    other = _renamed(examples, start="a", noun="b", of="c", verb="d")
+    asked = MeasureSettings(
+        "by role", examples=str(part), held_out=str(part), level="role", sizes=1, random_circuits=0, errors=("default",)
+    )
+    said = Noted()
+    with connect(str(tmp_path / "atlas.lbug")) as store:
+        _find(loaded, examples, "role", max_nodes=50, max_edges=50, name="by role", store=store)
+        roles = store.query("nodes", circuit="by role").query("kind != 'target'")["role"]
+        found = measure(store, asked, reporter=said, load_subject=lambda _: loaded)
+        elsewhere = dataclasses.replace(asked, examples=str(other), held_out=str(other))
+        with pytest.raises(MeasureError, match="no node of 'by role' stands at a role of these examples"):
+            measure(store, elsewhere, load_subject=lambda _: loaded)
+        own = dataclasses.replace(asked, examples=str(examples), held_out=str(examples))
+        quiet = Noted()
+        measure(store, own, reporter=quiet, load_subject=lambda _: loaded)
+    lost = int((roles == "of").sum())
+    assert 0 < lost < len(roles)
+    why = "they stand at roles that these examples do not have: of"
+    assert said.lines == [f"{lost} of {len(roles)} nodes of 'by role' are left out: {why}"]
+    assert max(row["n_nodes"] for row in found.rows) <= len(roles) - lost
+    assert quiet.lines == []
 
 
 def test_roles_are_demanded_of_every_example(tmp_path: Path) -> None:
