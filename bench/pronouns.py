@@ -102,7 +102,7 @@ def tables(store: Store) -> dict[str, pd.DataFrame]:
         table = faithfulness_table(store, name)
         own = table[(table["task"] == name) & (table["ablation"] == "mean")]
         found[f"{name}, with its errors and without any"] = own[
-            ["errors", "n_nodes", "n_active", "faithfulness", "low", "high", "random_95", "completeness"]
+            ["errors", "n_nodes", "n_active", "faithfulness", "low", "high", "n_random", "random_95", "completeness"]
         ]
     for name in (A, B):
         joint = joint_ablation(store, name).sets
