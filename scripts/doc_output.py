@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for number, file in enumerate(given.files):
             own = _copied(store, Path(folder) / str(number))
             text = file.read_text(encoding="utf-8")
-            file.write_text(_BLOCK.sub(lambda block, at=str(own): renewed(block[0], at), text), encoding="utf-8")
+            file.write_text(_page(text, str(own)), encoding="utf-8")
 
 
 def _copied(store: Path, folder: Path) -> Path:
@@ -51,6 +51,10 @@ def _copied(store: Path, folder: Path) -> Path:
     for file in store.parent.glob(f"{store.name}*"):
         shutil.copy(file, folder)
     return folder / store.name
+
+
+def _page(text: str, store: str) -> str:
+    return _BLOCK.sub(lambda block: renewed(block[0], store), text)
 
 
 def renewed(block: str, store: str) -> str:
