@@ -8,6 +8,7 @@ and how strongly they are active on its own data, independently of the other.
 - **Everything else** (effect-weighted overlap, roles, positions, edges): draws in which each circuit keeps its graph
   and its features are dealt anew within the strata (`sharing.relabel`); mid-p value over the draws, the observed among
   them.
+  Effects are dealt as far as activity does not make them, for strong features of both would meet by that alone.
   Edges were chosen otherwise than units, so how likely each feature was is fitted to being an end of an edge compared.
 - **Many pairs**: the false discovery rate over all of them by Benjamini and Hochberg (1995).
 
@@ -17,7 +18,7 @@ circuit without it has no null.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -123,10 +124,10 @@ def sharing_null(
     require_count(count)
     pair = read_pair(store, a, b, level, Cut(node_threshold, edge_threshold, size, edge_size), edges=edges)
     active, asked = active_of(store, pair.names)
-    one, other = (choice(some, features_of(pair.nodes, place)) for place, some in enumerate(active))
+    one, other = (chosen_of(some, pair.nodes, place) for place, some in enumerate(active))
     rows = chances(pair.nodes, None, (one, other), count, seed)
     if pair.edges is not None:
-        ends = [choice(some, features_of(pair.edges, place)) for place, some in enumerate(active)]
+        ends = [chosen_of(some, pair.edges, place) for place, some in enumerate(active)]
         rows += chances(pair.nodes, pair.edges, (ends[0], ends[1]), count, seed, of="edges")
     about = {"circuit_a": pair.names[0], "circuit_b": pair.names[1], "level": level, "seed": seed}
     return tabulate(
@@ -216,7 +217,7 @@ def fetch_choices(
         active, more = fetch_candidates(store, name)
         asked += more
         if active:
-            found[place] = choice(active, features_of(uses.pair(place, place), 0))
+            found[place] = chosen_of(active, uses.pair(place, place), 0)
         else:
             without.append(name)
     return found, without, asked
@@ -226,6 +227,22 @@ def features_of(uses: Uses, circuit: int) -> Ints:
     """Return codes of the features among a circuit's units, or at the ends of its edges, wherever they are."""
     here = (uses.circuit == circuit) & (uses.kind == FEATURE)
     return np.unique(anywhere(uses.items[uses.item[here]]))
+
+
+def chosen_of(active: Mapping[Site, Active], uses: Uses, circuit: int) -> Choice:
+    """Say what a circuit could choose and chose of the features among its units, or at the ends of its edges.
+
+    A feature's size is the geometric mean of its absolute effects over places, or of the absolute weights of its edges.
+    """
+    here = (uses.circuit == circuit) & (uses.kind == FEATURE)
+    codes = anywhere(uses.items[uses.item[here]])
+    size = np.abs(uses.value[here])
+    log = np.log(np.maximum(size, np.finfo(float).tiny))
+    if codes.ndim == 2:
+        codes, log = codes.reshape(-1), np.repeat(log, 2)
+    used, place = np.unique(codes, return_inverse=True)
+    mean = np.bincount(place, log, len(used)) / np.maximum(np.bincount(place, minlength=len(used)), 1)
+    return choice(active, used, np.exp(mean))
 
 
 def shared_features(one: Choice, other: Choice) -> Counted:
@@ -243,16 +260,16 @@ def _drawn(
     of: str, uses: Uses, matching: Matching, count: int, random: np.random.Generator, *, counted: bool
 ) -> Iterator[Chances]:
     sides = side(uses, 0, matching), side(uses, 1, matching)
-    shared, smaller = draws(*sides, matching, count, random)
+    shared, smaller, drawn_whole = draws(*sides, matching, count, random)
     now = shared_now(*sides)
     whole = sum(float(one.size.sum()) for one in sides)
     method = f"{count} draws"
     if counted:
         yield _stands(of, "n_shared", now[0], shared.astype(np.float64), method)
-    yield _stands(of, "weighted_jaccard", _jaccard(now[1], whole), _jaccard(smaller, whole), method)
+    yield _stands(of, "weighted_jaccard", _jaccard(now[1], whole), _jaccard(smaller, drawn_whole), method)
 
 
-def _jaccard(smaller: Any, whole: float) -> Any:
+def _jaccard(smaller: Any, whole: Any) -> Any:
     return smaller / np.maximum(whole - smaller, np.finfo(float).tiny)
 
 

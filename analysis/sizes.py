@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from circuit_atlas.analysis.null import DRAWS, UNSAID, active_of, chances, features_of, require_count
+from circuit_atlas.analysis.null import DRAWS, UNSAID, active_of, chances, chosen_of, require_count
 from circuit_atlas.analysis.result import Column, tabulate
 from circuit_atlas.analysis.sharing.figures import columns_for, figures
-from circuit_atlas.analysis.sharing.matching import choice
 from circuit_atlas.analysis.sharing.pair import Cut, dense, read_pair
 from circuit_atlas.analysis.sharing.uses import FEATURE, Uses
 from circuit_atlas.errors import QueryError
@@ -82,7 +81,7 @@ def overlap_curve(
         some = uses.strongest(size)
         chance = UNSAID
         if null:
-            both = [choice(one, features_of(some, place)) for place, one in enumerate(active)]
+            both = [chosen_of(one, some, place) for place, one in enumerate(active)]
             chance = chances(some, some, (both[0], both[1]), count, (seed, size), of=of, figure="n_shared")[0]
         rows.append((size, *figures(*dense(some, "feature")), chance.expected, chance.z, chance.p_value))
     about = {"circuit_a": pair.names[0], "circuit_b": pair.names[1], "level": level, "of": of, "seed": seed}

@@ -43,11 +43,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for number, file in enumerate(given.files):
             own = _copied(store, Path(folder) / str(number))
             text = file.read_text(encoding="utf-8")
+<<<<<<< HEAD
             file.write_text(_BLOCK.sub(partial(_renewed, store=str(own)), text), encoding="utf-8")
 
 
 def _renewed(block: re.Match[str], store: str) -> str:
     return renewed(block[0], store)
+=======
+            file.write_text(_page(text, str(own)), encoding="utf-8")
+>>>>>>> mend2
 
 
 def _copied(store: Path, folder: Path) -> Path:
@@ -56,6 +60,10 @@ def _copied(store: Path, folder: Path) -> Path:
     for file in store.parent.glob(f"{store.name}*"):
         shutil.copy(file, folder)
     return folder / store.name
+
+
+def _page(text: str, store: str) -> str:
+    return _BLOCK.sub(lambda block: renewed(block[0], store), text)
 
 
 def renewed(block: str, store: str) -> str:

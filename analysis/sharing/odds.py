@@ -39,10 +39,7 @@ def log_odds(active: Sequence[Active], chosen: Sequence[Floats], ridge: float = 
 
     """
     sites: Ints = np.repeat(np.arange(len(active)), [len(one.feature) for one in active])
-    design = np.concatenate([_design(one) for one in active]) if len(active) else np.zeros((0, 6 + 3 * len(HINGES)))
-    hit = np.concatenate([*chosen, np.zeros(0)])
-    spread = design.std(axis=0)
-    design = (design - design.mean(axis=0)) / np.where(spread > 0.0, spread, 1.0) if len(design) else design
+    design, hit = _standardised(active), np.concatenate([*chosen, np.zeros(0)])
     common = _fit(np.hstack([np.eye(len(active))[sites], design]), hit, np.zeros(len(hit)), len(active), ridge)
     found = []
     for site in range(len(active)):
@@ -50,6 +47,52 @@ def log_odds(active: Sequence[Active], chosen: Sequence[Floats], ridge: float = 
         own = np.hstack([np.ones((int(here.sum()), 1)), design[here]])
         found.append(common[here] + _fit(own, hit[here], common[here], 1, ridge))
     return found
+
+
+def log_sizes(active: Sequence[Active], sizes: Sequence[Floats], ridge: float = 1.0) -> list[Floats]:
+    """Return each candidate's fitted logarithm of size, were it chosen, site by site.
+
+    Linear regression over those that were chosen, on the columns of `log_odds`, with the same two steps and penalty.
+
+    Args:
+        active: what was active at each site.
+        sizes: absolute effect of each of them where the circuit has it, else 0, in the same order.
+        ridge: weight of the penalty on slopes.
+
+    """
+    sites: Ints = np.repeat(np.arange(len(active)), [len(one.feature) for one in active])
+    design, size = _standardised(active), np.concatenate([*sizes, np.zeros(0)])
+    known = size > 0.0
+    wanted = np.log(np.where(known, size, 1.0))
+    whole = np.hstack([np.eye(len(active))[sites], design])
+    common: Floats = whole @ _slopes(whole[known], wanted[known], len(active), ridge)
+    found = []
+    for site in range(len(active)):
+        here = sites == site
+        own = np.hstack([np.ones((int(here.sum()), 1)), design[here]])
+        left = (wanted - common)[here]
+        found.append(common[here] + own @ _slopes(own[known[here]], left[known[here]], 1, ridge))
+    return found
+
+
+def _standardised(active: Sequence[Active]) -> Floats:
+    """Columns of all sites, each of unit spread."""
+    design = np.concatenate([_design(one) for one in active]) if len(active) else np.zeros((0, 6 + 3 * len(HINGES)))
+    spread = design.std(axis=0)
+    return (design - design.mean(axis=0)) / np.where(spread > 0.0, spread, 1.0) if len(design) else design
+
+
+def _slopes(design: Floats, wanted: Floats, free: int, ridge: float) -> Floats:
+    """Return the coefficients of a linear fit; the first `free` are hardly penalised."""
+    curvature = design.T @ design + np.diag(_penalty(design.shape[1], free, ridge))
+    found: Floats = np.asarray(np.linalg.solve(curvature, design.T @ wanted), np.float64)
+    return found
+
+
+def _penalty(count: int, free: int, ridge: float) -> Floats:
+    penalty = np.full(count, ridge)
+    penalty[:free] = 1e-2
+    return penalty
 
 
 def _design(active: Active) -> Floats:
@@ -71,8 +114,7 @@ def _standard(values: Floats) -> Floats:
 
 def _fit(design: Floats, hit: Floats, offset: Floats, free: int, ridge: float) -> Floats:
     """Return the fitted log odds without the offset; the first `free` coefficients are hardly penalised."""
-    penalty = np.full(design.shape[1], ridge)
-    penalty[:free] = 1e-2
+    penalty = _penalty(design.shape[1], free, ridge)
     slopes = np.zeros(design.shape[1])
     for _ in range(STEPS):
         odds = 1.0 / (1.0 + np.exp(-np.clip(offset + design @ slopes, -STEEPEST, STEEPEST)))

@@ -1,9 +1,12 @@
 """Draws of the null: a circuit keeps its graph, its effects and its weights, and its features are dealt anew.
 
 In each stratum the features that the circuit chose are exchanged for as many that chance chooses: those of the largest
-log odds plus Gumbel noise (draws without replacement in proportion to the odds), given out in random order. What is not
-matched stays what it is, and is never shared. Half of the draws deal the one circuit anew and half the other, the other
-of the two staying as it is, so that the answer does not depend on which is named first.
+log odds plus Gumbel noise (draws without replacement in proportion to the odds), given out in random order. A feature
+that takes the part of another takes its effect, or its edges' weights, as far as activity does not make them: times the
+ratio of the sizes that activity makes of the two, so that residuals are what is exchanged (Freedman and Lane, A
+nonstochastic interpretation of reported significance levels, 1983). What is not matched stays what it is, and is never
+shared. Half of the draws deal the one circuit anew and half the other, the other of the two staying as it is, so that
+the answer does not depend on which is named first.
 """
 
 from __future__ import annotations
@@ -20,6 +23,9 @@ from circuit_atlas.analysis.sharing.uses import FEATURE, Uses
 
 BATCH = 64
 """Draws dealt at once."""
+
+MOST = 5.0
+"""Logarithm of the largest ratio by which a size is changed."""
 
 FAR = 1e4
 """Keys of one stratum are less than this apart."""
@@ -59,8 +65,10 @@ def side(uses: Uses, circuit: int, matching: Matching) -> Side:
     return Side(units, matched, ends, np.abs(uses.value[here]), keys[order], order)
 
 
-def draws(one: Side, other: Side, matching: Matching, count: int, random: np.random.Generator) -> tuple[Ints, Floats]:
-    """Return how many uses are shared, and the smaller sizes of shared ones summed, in each draw.
+def draws(
+    one: Side, other: Side, matching: Matching, count: int, random: np.random.Generator
+) -> tuple[Ints, Floats, Floats]:
+    """Return how many uses are shared, the smaller sizes of these summed, and all sizes of both, in each draw.
 
     Args:
         one: what the one circuit uses.
@@ -72,26 +80,32 @@ def draws(one: Side, other: Side, matching: Matching, count: int, random: np.ran
     """
     found = [*_draws(one, other, matching, 0, (count + 1) // 2, random)]
     found += _draws(other, one, matching, 1, count // 2, random)
-    return np.array([shared for shared, _ in found], np.int64), np.array([smaller for _, smaller in found])
+    shared, smaller, whole = (np.array(column) for column in zip(*found, strict=True))
+    return shared.astype(np.int64), smaller, whole
 
 
 def shared_now(one: Side, other: Side) -> tuple[int, float]:
     """Return how many uses of matched features are shared as they stand, and their smaller sizes summed."""
-    return _shared(one, other, np.where(one.matched >= 0, one.units, -1))
+    return _shared(one, other, np.where(one.matched >= 0, one.units, -1), one.size)
 
 
 def _draws(
     dealt: Side, still: Side, matching: Matching, row: int, count: int, random: np.random.Generator
-) -> Iterator[tuple[int, float]]:
+) -> Iterator[tuple[int, float, float]]:
     places = np.unique(dealt.matched[dealt.matched >= 0])
     at = np.searchsorted(places, dealt.matched)
     movable = dealt.matched >= 0
     bits = place_bits(dealt.units)
+    strength, stays = matching.log_size[row], float(still.size.sum())
+    before = strength[dealt.matched[movable]]
     for start in range(0, count, BATCH):
         for taken in deal(matching, row, places, min(BATCH, count - start), random):
             units = np.full(len(dealt.units), -1, np.int64)
             units[movable] = matching.feature[taken[at[movable]]] | bits[movable]
-            yield _shared(dealt, still, units)
+            moved = np.zeros(len(dealt.units))
+            moved[movable] = np.clip(strength[taken[at[movable]]] - before, -MOST, MOST)
+            size = dealt.size * np.exp(moved[dealt.ends].sum(axis=1))
+            yield (*_shared(dealt, still, units, size), float(size.sum()) + stays)
 
 
 def deal(matching: Matching, row: int, places: Ints, count: int, random: np.random.Generator) -> Ints:
@@ -122,7 +136,7 @@ def deal(matching: Matching, row: int, places: Ints, count: int, random: np.rand
     return dealt
 
 
-def _shared(dealt: Side, still: Side, units: Ints) -> tuple[int, float]:
+def _shared(dealt: Side, still: Side, units: Ints, size: Floats) -> tuple[int, float]:
     """Count what a circuit with other units shares with one that stays as it is."""
     if not len(still.units) or not len(dealt.units):
         return 0, 0.0
@@ -133,7 +147,7 @@ def _shared(dealt: Side, still: Side, units: Ints) -> tuple[int, float]:
     keys = _keys(ends[here], len(still.units))
     spot = np.minimum(np.searchsorted(still.sorted_keys, keys), len(still.sorted_keys) - 1)
     hit = still.sorted_keys[spot] == keys
-    sizes = np.minimum(dealt.size[here[hit]], still.size[still.order[spot[hit]]])
+    sizes = np.minimum(size[here[hit]], still.size[still.order[spot[hit]]])
     return int(hit.sum()), float(sizes.sum())
 
 

@@ -20,8 +20,8 @@ from circuit_atlas.analysis.sharing.figures import FIGURES, figures
 from circuit_atlas.analysis.sharing.many import clustered
 from circuit_atlas.analysis.sharing.matching import Matching, choice, match
 from circuit_atlas.analysis.sharing.matrix import HUB, rank_correlations, sums
-from circuit_atlas.analysis.sharing.odds import log_odds
-from circuit_atlas.analysis.sharing.relabel import deal
+from circuit_atlas.analysis.sharing.odds import log_odds, log_sizes
+from circuit_atlas.analysis.sharing.relabel import deal, draws, side
 from circuit_atlas.analysis.sharing.strata import strata_of
 from circuit_atlas.analysis.sharing.uses import ERROR, FEATURE, Uses
 
@@ -178,6 +178,7 @@ def test_features_are_dealt_within_their_strata_as_often_as_their_odds_say() -> 
         log_odds=np.array([[0.0, 0.0, np.log(4.0), 0.0, 0.0, 0.0], np.zeros(6)]),
         chosen=np.zeros((2, 6), bool),
         strata=(np.array([0, 1, 2]), np.array([3, 4, 5])),
+        log_size=np.zeros((2, 6)),
     )
     dealt = deal(matching, 0, np.array([0, 3, 4]), 20_000, np.random.default_rng(5))
     assert (dealt[:, 0] < 3).all()
@@ -213,7 +214,7 @@ def test_like_circuits_stand_together() -> None:
 
 @pytest.mark.slow
 def test_the_null_is_as_often_wrong_as_it_says_and_finds_a_planted_mechanism() -> None:
-    from bench.overlap import edge_p_value, node_p_value
+    from bench.overlap import edge_p_value, node_p_value, weighted_p_value
 
     def share(count: int, *, same_data: bool, mechanism: bool) -> float:
         seeds = (np.random.default_rng((7, n)) for n in range(count))
@@ -230,6 +231,38 @@ def test_the_null_is_as_often_wrong_as_it_says_and_finds_a_planted_mechanism() -
     strong = [plant(np.random.default_rng((9, n)), same_data=True, mechanism=False, strong=True) for n in range(80)]
     cut = [dataclasses.replace(one, edges=one.edges.strongest(200)) for one in strong]
     assert np.mean([edge_p_value(one, n) < 0.05 for n, one in enumerate(cut)]) <= 0.15
+    # Effects dealt as they are, whatever activity makes of them, call 18 % of such pairs sharing.
+    assert np.mean([weighted_p_value(one, n) < 0.05 for n, one in enumerate(strong)]) <= 0.11
+
+
+def test_sizes_that_activity_makes_are_found_of_features_that_were_not_chosen() -> None:
+    """Sizes are power laws of frequency and activation, with other slopes at each of two sites, known of a third."""
+    random = np.random.default_rng(4)
+    active = [Active(np.arange(300), random.uniform(0.01, 1, 300), random.exponential(size=300) + 0.1) for _ in "ab"]
+    sizes = [one.frequency**x * one.activation**y for one, (x, y) in zip(active, ((0.3, 1.1), (0.8, 0.5)), strict=True)]
+    chosen = [random.random(300) < 1 / 3 for _ in active]
+    found = log_sizes(active, [np.where(hit, size, 0.0) for hit, size in zip(chosen, sizes, strict=True)])
+    for fitted, size, hit in zip(found, sizes, chosen, strict=True):
+        assert np.abs(fitted - np.log(size))[~hit].mean() < 0.1 * np.log(size).std()
+    assert all(np.isfinite(one).all() for one in log_sizes(active, [np.zeros(300)] * 2))
+
+
+def test_a_feature_that_takes_the_part_of_another_has_the_size_that_activity_makes_of_it() -> None:
+    """Sizes made by activity alone: dealt anew they are those of the other features, so all sizes stay as they were."""
+    log_size = np.log(np.stack([np.array([1.0, 2.0, 4.0, 8.0]), np.ones(4)]))
+    chosen = np.array([[True, False, False, False], [True, True, True, True]])
+    feature = encode_features("mlp", 0, np.arange(4))
+    matching = Matching(feature, np.zeros((2, 4)), chosen, (np.arange(4),), log_size)
+    values = np.array([1.0, 5.0, 5.0, 5.0, 5.0])
+    uses = Uses(
+        np.array([0, 1, 1, 1, 1]), np.full(5, FEATURE), np.array([0, 0, 1, 2, 3]), values, feature, Codes("feature")
+    )
+    one, other = side(uses, 0, matching), side(uses, 1, matching)
+    shared, smaller, whole = draws(one, other, matching, 400, np.random.default_rng(0))
+    assert (shared[:200] == 1).all()
+    assert set(smaller[:200].round(9)) == {1.0, 2.0, 4.0, 5.0}  # 8 where the other has 5
+    assert set((whole[:200] - 20.0).round(9)) == {1.0, 2.0, 4.0, 8.0}
+    assert set(whole[200:].round(9)) == {21.0}
 
 
 def test_of_edges_the_choice_is_to_be_an_end_of_those_compared() -> None:
