@@ -23,7 +23,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from functools import partial
 from pathlib import Path
 
 _BLOCK = re.compile(r"(?<=```console\n).*?(?=^```$)", re.MULTILINE | re.DOTALL)
@@ -43,15 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for number, file in enumerate(given.files):
             own = _copied(store, Path(folder) / str(number))
             text = file.read_text(encoding="utf-8")
-<<<<<<< HEAD
-            file.write_text(_BLOCK.sub(partial(_renewed, store=str(own)), text), encoding="utf-8")
-
-
-def _renewed(block: re.Match[str], store: str) -> str:
-    return renewed(block[0], store)
-=======
             file.write_text(_page(text, str(own)), encoding="utf-8")
->>>>>>> mend2
 
 
 def _copied(store: Path, folder: Path) -> Path:

@@ -85,13 +85,8 @@ def test_units_ablated_together_stand_beside_random_ones_and_their_effects(here:
 
 
 @pytest.mark.slow
-<<<<<<< HEAD
 def test_sharing_measures_what_two_circuits_share_on_both_tasks(here: Here, made: Path) -> None:
-    combined = here("combine", A, B, "--operation", "union", "--name", "either")
-=======
-def test_sharing_measures_what_two_circuits_share_on_both_tasks(here: Here) -> None:
     combined = here("combine", A, B, "--operation", "union", "--name", "either", "--show-cypher")
->>>>>>> mend2
     assert combined.code == 0, combined.err
     assert f"// circuit-atlas query circuit -p circuit={B}\nMATCH (c:Circuit)" in combined.err
     assert here("circuits").out.count("either") == 1
