@@ -132,7 +132,7 @@ def test_sharing_measures_what_two_circuits_share_on_both_tasks(here: Here, made
         (("measure", A, "--examples", "/nowhere.jsonl"), "there is no examples file /nowhere.jsonl"),
         (("measure", A, "--model", "/nowhere"), "/nowhere"),
         (("measure", A, "--on", B, "--level", "keep", "--sizes", "1"), "measure with level role or sum"),
-        (("curve", A, "--draw", "curve.doc"), "run `circuit-atlas measure"),
+        (("curve", A, "--draw", "curve.png"), "run `circuit-atlas measure"),
         (("curve", A, B, "--sensitivity"), "--sensitivity is of one circuit"),
         (("curve", A, "--sensitivity", "--edges"), "leave out --edges"),
         (("curve", A, "--sensitivity", "--task", A), "--task does not choose among the rows of --sensitivity"),
