@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("files", nargs="+", type=Path)
     given = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:
-        store = given.store or Path(folder) / "made" / "demo.lbug"
+        store = given.store or Path(folder) / "made" / "atlas.lbug"
         if given.store is None:
             store.parent.mkdir()
             _output("circuit-atlas demo", str(store))
@@ -87,7 +87,10 @@ def _output(command: str, store: str) -> str:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     environment = os.environ | {"CIRCUIT_ATLAS_STORE": store, "PATH": path}
     done = subprocess.run(["bash", "-c", run], env=environment, stdout=subprocess.PIPE, text=True, check=True)
-    return "".join(f"{line.rstrip()}\n" for line in done.stdout.strip("\n").splitlines())
+    text = done.stdout.strip("\n").replace(
+        f"{Path(store).parent}{os.sep}", ""
+    )  # a reader's store lies in his own folder
+    return "".join(f"{line.rstrip()}\n" for line in text.splitlines())
 
 
 if __name__ == "__main__":
