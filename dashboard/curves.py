@@ -11,6 +11,8 @@ from circuit_atlas.analysis import faithfulness_curves, summarise_curves
 from circuit_atlas.analysis.plots import draw_curves
 from circuit_atlas.analysis.telling import told_apart
 from circuit_atlas.cypher.store import Store
+from circuit_atlas.dashboard.answers import Answer
+from circuit_atlas.dashboard.asked import show_cypher
 from circuit_atlas.dashboard.wording import as_text
 from circuit_atlas.errors import QueryError
 
@@ -59,6 +61,7 @@ def show_curves(store: Store, names: Sequence[str], chosen: str) -> None:
     with st.expander(f"All {len(curves)} points"):
         st.dataframe(_renamed(curves, _POINTS), hide_index=True)
         st.code(" ".join(["circuit-atlas curve", *(repr(name) for name in circuits)]), language="bash")
+    show_cypher(*(Answer(one["query"], one["params"], curves) for one in curves.attrs["queries"]))
 
 
 def _renamed(table: pd.DataFrame, columns: dict[str, str]) -> pd.DataFrame:

@@ -18,6 +18,7 @@ from circuit_atlas.cypher import connect
 from circuit_atlas.cypher.schema import GROUPS
 from circuit_atlas.cypher.store import Store
 from circuit_atlas.dashboard.answers import Answer, ask
+from circuit_atlas.dashboard.asked import show_cypher
 from circuit_atlas.dashboard.curves import show_curves
 from circuit_atlas.dashboard.graph_view import draw, to_html
 from circuit_atlas.dashboard.layout import Columns
@@ -77,7 +78,7 @@ def _show_store(store: Store) -> None:
         return
     st.caption(f"{as_text(store.url)} · {len(names)} {'circuit' if len(names) == 1 else 'circuits'}")
     st.dataframe(circuit_table(circuits.frame), hide_index=True, height=38 + 35 * min(len(names), 5))
-    _show_cypher(circuits)
+    show_cypher(circuits)
     with st.sidebar:
         name = st.selectbox("Circuit", names)
         everything = ask(store, "nodes", circuit=name), ask(store, "edges", circuit=name)
@@ -141,14 +142,14 @@ def _show_drawing(store: Store, name: str, view: View, stored: tuple[int, int]) 
     st.html(legend_html(inner["effect"].abs().max(), edges.frame["weight"].abs().max(), grouped=grouped))
     drawing = draw(nodes.frame, edges.frame, view.columns)
     st.iframe(to_html(drawing), height=drawing.height)
-    _show_cypher(nodes, edges)
+    show_cypher(nodes, edges)
     st.markdown(f"**Strongest nodes** of the {len(inner):,} drawn")
     st.dataframe(strongest_table(nodes.frame, STRONGEST), hide_index=True)
     if grouped:
         groups = ask(store, "group_members", circuit=name, node_threshold=view.node_threshold, limit=STRONGEST)
         st.markdown("**Strongest groups** with the features that they hold")
         st.dataframe(group_table(groups.frame), hide_index=True)
-        _show_cypher(groups)
+        show_cypher(groups)
 
 
 def _show_settings(circuit: Answer, measurements: Answer) -> None:
@@ -157,13 +158,4 @@ def _show_settings(circuit: Answer, measurements: Answer) -> None:
     st.dataframe(measurement_table(measurements.frame), hide_index=True)
     with st.expander("All settings"):
         st.dataframe(pd.DataFrame({"setting": row.index, "value": [str(value) for value in row]}), hide_index=True)
-    _show_cypher(measurements, circuit)
-
-
-def _show_cypher(*answers: Answer) -> None:
-    """An expander with the queries of the panel above it, as they ran."""
-    with st.expander("Cypher: " + ", ".join(answer.name for answer in answers)):
-        for answer in answers:
-            st.caption(answer.summary)
-            st.code(answer.cypher, language="cypher")
-            st.code(answer.command, language="bash")
+    show_cypher(measurements, circuit)

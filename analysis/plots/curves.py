@@ -23,6 +23,9 @@ _SAID = {
 }
 
 
+_RANDOM = "random circuits, 95th percentile"
+
+
 @styled
 def draw_curves(curves: pd.DataFrame) -> Figure:
     """Draw rows of `analysis.curves.faithfulness_curves`, a colour with its marker for each circuit.
@@ -61,7 +64,9 @@ def _line(panel: Axes, curve: pd.DataFrame, style: dict[str, Any], first: bool) 
     low, high = (curve[name].to_numpy(np.float64) for name in ("low", "high"))
     panel.fill_between(x, low, high, color=style["color"], alpha=0.15, linewidth=0)
     if first and curve["random_95"].notna().any():
-        panel.plot(x, curve["random_95"], color=GREY, linewidth=0.8, marker=style["marker"], markersize=2.0)
+        named = any(line.get_label() == _RANDOM for line in panel.get_lines())
+        grey: dict[str, Any] = {"color": GREY, "linewidth": 0.8, "marker": style["marker"], "markersize": 2.0}
+        panel.plot(x, curve["random_95"], **grey, label="_again" if named else _RANDOM)
 
 
 def _plain(panel: Axes, curve: pd.DataFrame, column: str, style: dict[str, Any]) -> None:

@@ -46,6 +46,7 @@ _SETTINGS: Any = {
     "ytick.color": INK,
     "legend.frameon": False,
     "legend.fontsize": 7.0,
+    "legend.handlelength": 3.2,
     "lines.linewidth": 1.4,
     "lines.markersize": 4.0,
     # The same rows give the same file, byte for byte, and text stays text.
