@@ -189,7 +189,7 @@ def test_without_a_place_for_batches_one_process_does_it_all_and_says_so(setting
 
 @pytest.mark.slow
 def test_an_interrupt_from_the_keyboard_ends_them_all(settings: dict[str, Any], tmp_path: Path) -> None:
-    lines = [json.dumps({**json.loads(pair("the man", "the men")), "item": str(number)}) for number in range(200)]
+    lines = [json.dumps({**json.loads(pair("the man", "the men")), "item": str(number)}) for number in range(2_000)]
     make_examples(Path(settings["examples"]), lines)
     options = [f"--{key.replace('_', '-')}={value}" for key, value in settings.items()]
     options += ["--n-examples=0", "--steps=400", f"--device={TWO}", f"--store={tmp_path / 'atlas.lbug'}"]
