@@ -136,6 +136,7 @@ def test_a_preset_of_another_model_is_refused_before_anything_is_loaded(atlas: C
     assert "the preset gpt2-small is for gpt2" in refused(atlas(*named, "--model", "gpt2-medium"))
 
 
+@pytest.mark.slow
 def test_a_folder_with_another_model_is_refused_when_it_is_loaded(atlas_here: Command, tmp_path: Path) -> None:
     model, examples = make_model(tmp_path / "model"), make_examples(tmp_path / "examples.jsonl")
     path = make_preset(tmp_path)
@@ -147,6 +148,7 @@ def test_a_folder_with_another_model_is_refused_when_it_is_loaded(atlas_here: Co
     assert "the preset tiny lacks 3 of its dictionaries in" in refused(done)
 
 
+@pytest.mark.slow
 def test_what_is_neither_folder_preset_nor_release_is_told_before_the_model_is_loaded(
     atlas_here: Command, tmp_path: Path
 ) -> None:

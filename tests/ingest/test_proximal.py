@@ -24,6 +24,7 @@ from circuit_atlas.ingest.tokens import tokenise
 from tests.ingest.tiny_runs import run_tiny, write_examples
 
 
+@pytest.mark.slow
 def test_each_feature_alone_and_all_at_once(tmp_path: Path) -> None:
     held = write_examples(tmp_path / "held.jsonl", pairs=True, lengths=(5, 5, 5, 5))
     run = run_tiny(tmp_path, method="atp", held_out=str(held), name="tiny")

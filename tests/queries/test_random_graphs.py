@@ -83,6 +83,7 @@ def pooled_nodes(name: str, level: str) -> dict[tuple[object, ...], float]:
     return pooled
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("level", ["feature", "role", "position"])
 def test_overlap_is_that_of_sets_pooled_by_hand(level: str, engine: str, stores: Mapping[str, Store]) -> None:

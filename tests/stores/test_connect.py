@@ -82,6 +82,7 @@ def test_user_and_password_from_the_environment(
             assert neo4j_server.password not in store.url
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_one_line_and_changes_nothing(tmp_path: Path) -> None:
     url = f"ladybug:{tmp_path / 'atlas.lbug'}"
     with connect(url) as store:
