@@ -26,6 +26,8 @@ from circuit_atlas.ingest.tokens import tokenise
 from tests.ingest.tiny import D_SAE
 from tests.ingest.tiny_runs import TinyRun, run_tiny, write_examples
 
+pytestmark = pytest.mark.slow
+
 KEPT = 40
 """Nodes that most measurements here keep."""
 
@@ -163,7 +165,6 @@ def test_what_discovery_measured_is_measured_again_under_the_same_key(place: Pla
         assert row["faithfulness"] == pytest.approx(before[key]["faithfulness"], abs=1e-4)
 
 
-@pytest.mark.slow
 def test_another_seed_of_resampling_is_another_measurement(place: Place) -> None:
     given: dict[str, Any] = {"thresholds": (place.threshold(),), "errors": ("default",), "ablations": ("resample",)}
     one, again, other = (place.measure(**given, seed=seed)[0] for seed in (1, 1, 2))
@@ -236,7 +237,6 @@ def test_curves_name_the_command_where_nothing_was_measured(place: Place) -> Non
         faithfulness_curves(place.store, ["tiny"], ablation="never")
 
 
-@pytest.mark.slow
 def test_no_threshold_lies_below_the_floor(tmp_path: Path) -> None:
     """What is weaker than the floor is not stored, so that no set can be said to hold all above such a threshold."""
     run = run_tiny(
