@@ -32,9 +32,11 @@ def _or_given_before(context: typer.Context, value: str | None) -> str | None:
 
 def picture(path: Path | None) -> Path | None:
     """Refuse what is no picture by its name, for options that take one."""
+    if path is None:
+        return None
     from circuit_atlas.analysis.plots.style import require_picture
 
-    return None if path is None else require_picture(path)
+    return require_picture(path)
 
 
 VersionOption = Annotated[
