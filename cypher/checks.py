@@ -167,6 +167,11 @@ def _sizes() -> Iterator[Check]:
         "RETURN name, said, found ORDER BY name",
         "Circuit {name} says it has {said} edges, but {found} are stored",
     )
+    yield Check(
+        "MATCH (c:Circuit)-[:HAS_NODE]->(n:CircuitNode) WITH c.name AS name, n.ordinal AS ordinal, count(*) AS times "
+        "WHERE times > 1 RETURN name, ordinal, times ORDER BY name, ordinal",
+        "Circuit {name} has {times} nodes of the ordinal {ordinal}, where one is right",
+    )
 
 
 def _edges() -> Iterator[Check]:

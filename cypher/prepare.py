@@ -50,9 +50,18 @@ def prepare(circuits: Sequence[CircuitRows]) -> Prepared:
         _refuse_other_than_one_circuit(circuit)
     return prepare_rows(
         tuple(circuit.circuit_id for circuit in circuits),
-        [circuit.nodes for circuit in circuits],
+        [_numbered(circuit.nodes) for circuit in circuits],
         [circuit.relationships for circuit in circuits],
     )
+
+
+def _numbered(nodes: Mapping[str, Sequence[Row]]) -> Mapping[str, Sequence[Row]]:
+    """The nodes of one circuit with the ordinal of each, which depends on nothing but their keys."""
+    rows = nodes.get("CircuitNode")
+    if not rows:
+        return nodes
+    ordinals = {key: place for place, key in enumerate(sorted(str(row.get("id")) for row in rows))}
+    return {**nodes, "CircuitNode": [{**row, "ordinal": ordinals[str(row.get("id"))]} for row in rows]}
 
 
 def prepare_rows(

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from circuit_atlas.cypher.declared import Label, Property, PropertyType, Relationship
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 
 GROUPS = "groups"
 """What `Circuit.units` says where its nodes are groups of features."""
@@ -195,6 +195,12 @@ LABELS: tuple[Label, ...] = (
         "A unit (feature, group of features, error or target) inside one circuit.",
         _props(
             _ID,
+            (
+                "ordinal",
+                N,
+                "its number among the nodes of its circuit in the order of their keys, from 0; given as it is written",
+                True,
+            ),
             ("kind", S, "feature, group (of features), error or target", True),
             _COMPONENT,
             _LAYER,

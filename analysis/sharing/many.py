@@ -48,6 +48,7 @@ def read_all(
     if of == "edges" and (cut.node_threshold or cut.edge_threshold):
         for _, row in heads.iterrows():
             refuse_threshold(row["circuit"], row, node_threshold=cut.node_threshold, edge_threshold=cut.edge_threshold)
+    made = dict(zip(names, heads["created_at"], strict=True))
     codes = Codes(level)
     parts, asked = list[Uses](), tuple[Asked, ...]()
     for start in range(0, len(names), AT_ONCE):
@@ -57,7 +58,7 @@ def read_all(
         if of == "nodes":
             uses = node_uses(nodes, codes, cut.node_threshold, first_token).strongest(cut.size, equal=False)
         else:
-            links, linked = read_edges(store, names[some], nodes)
+            links, linked = read_edges(store, names[some], nodes, made)
             asked += linked
             uses = edge_uses(nodes, links, codes, cut.node_threshold, cut.edge_threshold, first_token)
             uses = uses.strongest(cut.edge_size, equal=False)

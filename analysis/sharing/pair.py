@@ -128,7 +128,8 @@ def read_pair(store: Store, a: str, b: str, level: str, cut: Cut, *, edges: bool
         refuse_threshold(str(row["circuit"]), row, node_threshold=cut.node_threshold, edge_threshold=cut.edge_threshold)
     codes = Codes(level)
     read = [read_nodes(store, [name], codes, [0]) for name in names]
-    linked = [read_edges(store, [name], nodes) for name, nodes in zip(names, read, strict=True)] if edges else []
+    made = dict(zip(both["circuit"], both["created_at"], strict=True))
+    linked = [read_edges(store, [name], nodes, made) for name, nodes in zip(names, read, strict=True) if edges]
     nothing: tuple[Ints, Ints, Floats] = (np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
     nodes, links = together(read[0], read[1], [one for one, _ in linked] or [nothing, nothing])
     uses = node_uses(nodes, codes, cut.node_threshold)

@@ -8,10 +8,9 @@ apart.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain, repeat
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 from circuit_atlas.analysis.graph import Floats, Ints
 from circuit_atlas.analysis.result import Asked, asked_for
 from circuit_atlas.analysis.sharing.codes import Codes, without_group
+from circuit_atlas.errors import StoreBusyError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -101,7 +101,7 @@ class Reading:
     """The circuit nodes of some circuits, as numbers.
 
     Attributes:
-        node: their keys.
+        ordinal: their numbers among the nodes of their circuits.
         circuit: place of the circuit of each.
         code: code of its unit.
         kind: place in `KINDS`.
@@ -110,7 +110,7 @@ class Reading:
 
     """
 
-    node: list[str]
+    ordinal: Ints
     circuit: Ints
     code: Ints
     kind: Ints
@@ -128,21 +128,54 @@ def read_nodes(store: Store, names: Sequence[str], codes: Codes, groups: Sequenc
     kind = np.asarray(table["kind"].map({"feature": FEATURE, "error": ERROR, "target": TARGET}), np.int64)
     kind = np.where((kind == FEATURE) & table["is_first_token"].to_numpy(bool), FIRST_TOKEN, kind)
     code = codes.encode(table, np.asarray(groups, np.int64)[circuit])
-    return Reading(table["node"].tolist(), circuit, code, kind, table["effect"].to_numpy(np.float64), asked)
+    ordinal = table["ordinal"].to_numpy(np.int64)
+    return Reading(ordinal, circuit, code, kind, table["effect"].to_numpy(np.float64), asked)
 
 
-def read_edges(store: Store, names: Sequence[str], nodes: Reading) -> tuple[Edges, tuple[Asked, ...]]:
-    """Read the edges between these nodes."""
+def read_edges(
+    store: Store, names: Sequence[str], nodes: Reading, made: Mapping[str, str]
+) -> tuple[Edges, tuple[Asked, ...]]:
+    """Read the edges between these nodes.
+
+    Args:
+        store: where they are.
+        names: of the circuits, as for `read_nodes`.
+        nodes: their nodes.
+        made: `created_at` of each circuit, read before its nodes.
+
+    Raises:
+        StoreBusyError: another process found a circuit anew meanwhile: the numbers of its nodes are others now.
+
+    """
     table, asked = _asked(store, "edge_uses", names)
-    place = dict(zip(nodes.node, range(len(nodes.node)), strict=True)).get
-    targets = table["targets"].tolist()
-    count = np.fromiter(map(len, targets), np.int64, len(targets))
-    total = int(count.sum())
-    source = np.repeat(np.array([place(key, -1) for key in table["source"]], np.int64), count)
-    target = np.fromiter(map(place, chain.from_iterable(targets), repeat(-1)), np.int64, total)
-    weight = np.fromiter(chain.from_iterable(table["weights"].tolist()), np.float64, total)
-    known = (source >= 0) & (target >= 0)
-    return (source[known], target[known], weight[known]), asked
+    table = table[table["circuit"].isin(names)]
+    for name, at in zip(table["circuit"], table["created_at"], strict=True):
+        if at != made[name]:
+            raise StoreBusyError(f"circuit {name!r} was found anew while it was read: ask again")
+    count = [len(weights) for weights in table["weights"]]
+    circuit = np.asarray(table["circuit"].map({name: place for place, name in enumerate(names)}), np.int64)
+    row = _RowOf(nodes)
+    ends = [row.of(np.repeat(circuit, count), _flat(table[end], np.int64)) for end in ("sources", "targets")]
+    return (ends[0], ends[1], _flat(table["weights"], np.float64)), asked
+
+
+class _RowOf:
+    """Finds nodes of a reading by circuit and ordinal."""
+
+    def __init__(self, nodes: Reading) -> None:
+        self._stride = int(nodes.ordinal.max(initial=-1)) + 1
+        key = nodes.circuit * self._stride + nodes.ordinal
+        self._row: Ints = np.zeros(int(key.max(initial=-1)) + 1, np.int64)
+        self._row[key] = np.arange(len(key))
+
+    def of(self, circuit: Ints, ordinal: Ints) -> Ints:
+        row: Ints = self._row[circuit * self._stride + ordinal]
+        return row
+
+
+def _flat(lists: pd.Series[Any], dtype: type[np.generic]) -> NDArray[Any]:
+    """Put the lists of a column one behind the other."""
+    return np.concatenate([np.zeros(0, dtype), *(np.asarray(one, dtype) for one in lists)])
 
 
 def _asked(store: Store, query: str, names: Sequence[str]) -> tuple[pd.DataFrame, tuple[Asked, ...]]:
@@ -205,7 +238,7 @@ def edge_uses(
 def together(one: Reading, other: Reading, edges: Sequence[Edges]) -> tuple[Reading, Edges]:
     """Put the nodes and edges of two circuits into one reading, as circuits 0 and 1."""
     nodes = Reading(
-        node=[*one.node, *other.node],
+        ordinal=np.concatenate([one.ordinal, other.ordinal]),
         circuit=np.concatenate([one.circuit, other.circuit + 1]),
         code=np.concatenate([one.code, other.code]),
         kind=np.concatenate([one.kind, other.kind]),
@@ -213,8 +246,8 @@ def together(one: Reading, other: Reading, edges: Sequence[Edges]) -> tuple[Read
         asked=(*one.asked, *other.asked),
     )
     both = [np.concatenate([first, second]) for first, second in zip(*edges, strict=True)]
-    both[0][len(edges[0][0]) :] += len(one.node)
-    both[1][len(edges[0][0]) :] += len(one.node)
+    both[0][len(edges[0][0]) :] += len(one.ordinal)
+    both[1][len(edges[0][0]) :] += len(one.ordinal)
     return nodes, (both[0], both[1], both[2])
 
 

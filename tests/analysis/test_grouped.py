@@ -205,7 +205,7 @@ def test_what_counts_features_over_circuits_never_counts_a_group(store: Store) -
     store.write([group_circuit(store, group_nodes(store, "twins", directions=0.0), "groups")])
     assert group_nodes(store, "twins", directions=0.0).groups["n_nodes"].tolist() == [2, 1, 1, 1, 1, 1]
     after = counts()
-    after[2] = [row for row in after[2] if row[1] != "groups"]  # node_uses takes every circuit
+    after[2] = [row for row in after[2] if row[0] != "groups"]  # node_uses takes every circuit
     assert after == before
 
 

@@ -19,7 +19,7 @@ from circuit_atlas.analysis.sharing.matching import choice
 from circuit_atlas.analysis.sharing.pair import Cut, read_pair
 from circuit_atlas.analysis.sharing.uses import read_edges, read_nodes
 from circuit_atlas.cypher import Store, connect
-from circuit_atlas.errors import QueryError
+from circuit_atlas.errors import QueryError, StoreBusyError
 from tests.analysis.test_compare import with_circuit, with_roles
 from tests.graphs import OBJECT, OBJECT_EDGES, SVA, SVA_EDGES, circuit, small_circuits
 from tests.queries.test_random_graphs import GRAPHS
@@ -194,9 +194,17 @@ def test_a_circuit_written_while_others_are_read_is_passed_over(stores: Mapping[
     codes = Codes("feature")
     nodes = read_nodes(stores["ladybug"], ["r1", "r3"], codes, [0, 0])  # r2 is between them
     assert set(nodes.circuit.tolist()) == {0, 1}
-    assert {key.split("/")[2] for key in nodes.node} == {"r1", "r3"}
-    (source, _, _), _ = read_edges(stores["ladybug"], ["r1", "r3"], nodes)
+    heads = stores["ladybug"].query("comparable")
+    made = dict(zip(heads["circuit"], heads["created_at"], strict=True))
+    assert len(nodes.code) == sum(len(GRAPHS[name][0]) + 1 for name in ("r1", "r3"))
+    (source, _, _), _ = read_edges(stores["ladybug"], ["r1", "r3"], nodes, made)
     assert len(source) == len(GRAPHS["r1"][1]) + len(GRAPHS["r3"][1])
+
+
+def test_a_circuit_found_anew_while_it_is_read_is_not_mixed_up(stores: Mapping[str, Store]) -> None:
+    nodes = read_nodes(stores["ladybug"], ["r1"], Codes("feature"), [0])
+    with pytest.raises(StoreBusyError, match="circuit 'r1' was found anew while it was read: ask again"):
+        read_edges(stores["ladybug"], ["r1"], nodes, {"r1": "2020-01-01T00:00:00+00:00"})
 
 
 def test_pairs_and_clustering(stores: Mapping[str, Store], tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.queries.circuits import EMBED_1, MLP_7, MLP_8, OBJECT, PAIR, RESID_3, RESID_4, RESID_ERROR, SVA, case
+from tests.queries.circuits import EMBED_1, MLP_7, MLP_8, PAIR, RESID_3, RESID_4, RESID_ERROR, case
 
 OVERLAP = [
     case(
@@ -12,23 +12,21 @@ OVERLAP = [
     ),
     case(
         "node_uses",
-        "node circuit kind component layer feature_index position role is_first_token effect",
-        [
-            (f"{OBJECT}/embed/feature/1/2", "he/object", "feature", "embed", -1, 1, 2, "subject", False, 0.25),
-            (f"{OBJECT}/mlp_0/feature/7/2", "he/object", "feature", "mlp", 0, 7, 2, "subject", False, 1.5),
-            (f"{OBJECT}/resid_1/error/3", "he/object", "error", "resid", 1, -1, 3, "verb", False, -0.5),
-            (f"{OBJECT}/resid_1/feature/4/3", "he/object", "feature", "resid", 1, 4, 3, "verb", False, 1.0),
-            (f"{OBJECT}/target/*", "he/object", "target", "target", 2, -1, -1, "", False, 0.0),
+        "circuit ordinal kind component layer feature_index position role is_first_token effect",
+        [  # ordinals in the order of keys: embed/feature/1/2, mlp_0/feature/7/2, resid_1/error/3, …
+            ("he/object", 0, "feature", "embed", -1, 1, 2, "subject", False, 0.25),
+            ("he/object", 1, "feature", "mlp", 0, 7, 2, "subject", False, 1.5),
+            ("he/object", 2, "error", "resid", 1, -1, 3, "verb", False, -0.5),
+            ("he/object", 3, "feature", "resid", 1, 4, 3, "verb", False, 1.0),
+            ("he/object", 4, "target", "target", 2, -1, -1, "", False, 0.0),
         ],
         to_name="he/object",
     ),
     case(
         "edge_uses",
-        "source targets weights",
-        [
-            (f"{SVA}/embed/feature/5/1", [f"{SVA}/mlp_0/error/4", f"{SVA}/mlp_0/feature/7/4"], [0.1, 0.5]),
-            (f"{SVA}/mlp_0/error/4", [f"{SVA}/target/*"], [0.125]),
-            (f"{SVA}/mlp_0/feature/7/4", [f"{SVA}/target/*"], [0.5]),
+        "circuit sources targets weights",
+        [  # embed/feature/5/1 is 0, mlp_0/error/4 is 1, mlp_0/feature/7/4 is 2, the target 3
+            ("sva", [0, 0, 1, 2], [1, 2, 3, 3], [0.1, 0.5, 0.125, 0.5]),
         ],
         from_name="sva",
     ),

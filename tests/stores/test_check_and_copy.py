@@ -28,6 +28,7 @@ DAMAGE = {
     "MATCH (a:CircuitNode {kind: 'target'}), (b:CircuitNode {kind: 'error'}) CREATE (a)-[:EDGE {weight: 1.0}]->(b)": (
         "joins two circuits"
     ),
+    "MATCH (n:CircuitNode) SET n.ordinal = 1": "nodes of the ordinal 1, where one is right",
     "MATCH (a:CircuitNode {kind: 'error'}) CREATE (a)-[:EDGE {weight: 1.0}]->(a)": "leads to where it starts",
     "MATCH (n:CircuitNode {kind: 'error'}) SET n.kind = 'neuron'": "unknown kind neuron",
     "MATCH (n:CircuitNode {kind: 'feature'}) SET n.kind = 'group'": "of kind group holds no feature",

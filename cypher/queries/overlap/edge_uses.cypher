@@ -1,14 +1,19 @@
 // name: edge_uses
 // topic: overlap
-// summary: Every edge of some circuits or all, a row a circuit node that edges start at: overlaps of many circuits start here.
-// key: source
-// unordered: targets, weights
+// summary: Every edge of some circuits or all, a row a circuit, ends by their numbers in the query node_uses: overlaps of many circuits start here.
+// key: circuit
+// unordered: sources, targets, weights
 // param from_name: string = | circuits of this name or later in the alphabet; empty: from the first on
 // param to_name: string = | circuits of this name or earlier in the alphabet; empty: to the last
-// column source: string | key of the upstream circuit node
-// column targets: list of strings | keys of the downstream circuit nodes, in the engine's own order
-// column weights: list of floats [units of the metric] | indirect effect through the edge to each of them, signed
-MATCH (c:Circuit)-[:HAS_NODE]->(s:CircuitNode)-[e:EDGE]->(d:CircuitNode)
+// column circuit: string | name of the circuit
+// column created_at: string | when it was found or made: numbers of its nodes are those of that time
+// column sources: list of integers | ordinals of the upstream circuit nodes, in the engine's own order
+// column targets: list of integers | ordinals of the downstream circuit nodes, each beside its source
+// column weights: list of floats [units of the metric] | indirect effect through the edge between them, signed
+MATCH (c:Circuit)-[:HAS_NODE]->(s:CircuitNode)
 WHERE c.name >= $from_name AND ($to_name = '' OR c.name <= $to_name)
-RETURN s.id AS source, collect(d.id) AS targets, collect(e.weight) AS weights
-ORDER BY source
+WITH c, s, s.ordinal AS source
+MATCH (s)-[e:EDGE]->(d:CircuitNode)
+WITH c, collect(source) AS sources, collect(d.ordinal) AS targets, collect(e.weight) AS weights
+RETURN c.name AS circuit, c.created_at AS created_at, sources AS sources, targets AS targets, weights AS weights
+ORDER BY circuit
