@@ -150,18 +150,20 @@ def _units(found: Comparison, limit: int) -> None:
     columns = ("unit", "effect_a", "effect_b", "top_tokens", "promotes")
     parts = (found.shared_units, found.units_only_a, found.units_only_b)
     for title, part in zip(PARTS, parts, strict=True):
-        rows = [row | {"unit": unit_name(row)} for row in records(part)]
-        _part(f"units {title}", columns, rows, limit)
+        rows = [row | {"unit": unit_name(row)} for row in records(part.head(limit))]
+        _part(f"units {title}", columns, rows, len(part))
 
 
 def _edges(found: Comparison, limit: int) -> None:
     parts = (found.shared_links, found.links_only_a, found.links_only_b)
     for title, part in zip(PARTS, parts, strict=True):
-        rows = [row | {"edge": f"{unit_name(row, 'source_')} → {unit_name(row, 'target_')}"} for row in records(part)]
-        _part(f"edges {title}", ("edge", "weight_a", "weight_b"), rows, limit)
+        first = records(part.head(limit))
+        rows = [row | {"edge": f"{unit_name(row, 'source_')} → {unit_name(row, 'target_')}"} for row in first]
+        _part(f"edges {title}", ("edge", "weight_a", "weight_b"), rows, len(part))
 
 
-def _part(title: str, columns: Sequence[str], rows: Sequence[dict[str, Any]], limit: int) -> None:
-    typer.echo(f"\n{title}: {len(rows)}" + (f", the strongest {limit}" if len(rows) > limit else ""))
+def _part(title: str, columns: Sequence[str], rows: Sequence[dict[str, Any]], of: int) -> None:
+    """Print the strongest rows of so many."""
+    typer.echo(f"\n{title}: {of}" + (f", the strongest {len(rows)}" if of > len(rows) else ""))
     if rows:
-        print_table(columns, rows[:limit])
+        print_table(columns, rows)
