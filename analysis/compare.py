@@ -176,6 +176,7 @@ def compare(
     cut = Cut(node_threshold, edge_threshold, size, edge_size)
     pair = read_pair(store, a, b, level, cut)
     about = {"circuit_a": pair.names[0], "circuit_b": pair.names[1], "level": level, **cut.params}
+    about |= {"without_role": pair.without_role} if any(pair.without_role) else {}
     return Comparison(
         a=pair.names[0],
         b=pair.names[1],

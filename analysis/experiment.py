@@ -35,7 +35,11 @@ COLUMNS = {
     "kept": Column("float", "share", "faithfulness of it alone: 1 the whole model, 0 every unit ablated"),
     "kept_low": Column("float", "share", "lower bound of its 95 % bootstrap interval"),
     "kept_high": Column("float", "share", "upper bound of its 95 % bootstrap interval"),
-    "n_random": Column("integer", "", "random circuits as large with its errors, kept and ablated likewise"),
+    "n_random": Column(
+        "integer",
+        "",
+        "random circuits with its errors and as many features that are active there, kept and ablated too",
+    ),
     "kept_random": Column(
         "float", "share", "95th percentile of these kept; of 20 or fewer it lies between the two largest"
     ),
@@ -43,6 +47,7 @@ COLUMNS = {
     "ablated_low": Column("float", "share", "lower bound of its 95 % bootstrap interval"),
     "ablated_high": Column("float", "share", "upper bound of its 95 % bootstrap interval"),
     "ablated_random": Column("float", "share", "median of what is left with these ablated"),
+    "random_leaves_more": MEASURED["random_leaves_more"],
 }
 """Type, unit and meaning of each column."""
 

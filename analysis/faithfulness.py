@@ -55,6 +55,7 @@ COLUMNS = {
     ),
     "above_random": Column("float", "share", "of the random circuits that are less faithful"),
     "random_completeness": Column("float", "share", "median of what is left with a random circuit ablated"),
+    "random_leaves_more": Column("float", "share", "of the random circuits that leave more when ablated than it does"),
 }
 """Type, unit and meaning of each column."""
 
@@ -207,7 +208,10 @@ def _beside(items: pd.DataFrame, row: pd.Series[Any]) -> dict[str, float]:
     drawn = alike(items, row, "random", ("node_threshold", "errors"))
     random = drawn["faithfulness"].dropna().to_numpy(np.float64)
     rest = drawn["completeness"].dropna().to_numpy(np.float64)
-    found = {"random_completeness": float(np.median(rest)) if len(rest) else float("nan")}
+    found = {
+        "random_completeness": float(np.median(rest)) if len(rest) else float("nan"),
+        "random_leaves_more": float(np.mean(rest > row["completeness"])) if len(rest) else float("nan"),
+    }
     if not len(random):
         return found | {"n_random": 0} | dict.fromkeys(("random_median", "random_95", "above_random"), float("nan"))
     return found | {

@@ -128,7 +128,7 @@ def independence(store: Store, circuits: str | Sequence[str], *, alpha: float = 
     found = []
     for one in rows:
         if one.complement is not None:
-            rest = _mean(one.complement - one.empty, one.items)
+            rest = _mean(_apart(one.complement, one.empty, one), one.items)
             share = rest.mean / _span(one)
             found.append((*one.where, rest.mean, *rest.interval(1 - alpha), share, rest.p_other))
     return _adjusted(INDEPENDENCE, found, asked, alpha)
@@ -153,7 +153,7 @@ def minimality(store: Store, circuits: str | Sequence[str], *, alpha: float = 0.
                 "left out of: measure them again"
             )
         sign = math.copysign(1.0, float((one.full - one.empty).mean()))
-        hurt = _mean(sign * (one.whole - one.kept), one.items)
+        hurt = _mean(sign * _apart(one.whole, one.kept, one), one.items)
         low = hurt.interval(1 - 2 * alpha)[0]
         share = hurt.mean / abs(_span(one))
         found.append((*one.where, one.removed, hurt.mean, share, low, hurt.p_greater))
@@ -218,6 +218,15 @@ def _span(one: _Measured) -> float:
     """Mean of m(M) - m(∅); NaN where shares of it are undefined."""
     span = float((one.full - one.empty).mean())
     return span if abs(span) > least_span(float(np.abs(one.full).mean())) else math.nan
+
+
+def _apart(some: Floats, other: Floats, one: _Measured) -> Floats:
+    """Differences on each example; 0 where they are below what could divide, for float32 rounds that much.
+
+    Else a unit that does nothing, but shifts every example by the same rounding, would be certain to do it.
+    """
+    gap = some - other
+    return np.where(np.abs(gap) <= least_span(float(np.abs(one.full).mean())), 0.0, gap)
 
 
 def _mean(values: Floats, items: Sequence[int]) -> Mean:

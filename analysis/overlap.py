@@ -70,7 +70,8 @@ class Overlap:
         matrix: shares, circuits by name, rows and columns in the same order.
         pairs: a row a pair of circuits of the same model and dictionaries that can be compared at the level, those
             most alike first, columns as in `PAIR_COLUMNS`; `attrs["tested"]` says whether they were compared with the
-            null, `attrs["without_null"]` names circuits stored without what was active on their data, and
+            null, `attrs["without_null"]` names circuits stored without what was active on their data,
+            `attrs["without_role"]` counts of each circuit the nodes left out at level role for want of one, and
             `attrs["left_out"]` says of each pair that cannot be compared at the level why.
 
     """
@@ -190,7 +191,8 @@ def overlap(
         asked = (*asked, *more)
     rows = _pair_rows(matrix, measured.total, found)
     about = {"measure": measure, "of": of, "level": level, **cut.params}
-    said = {"compared": about, "tested": tested_all, "without_null": without, "left_out": matrix.attrs["left_out"]}
+    said = {"compared": about, "tested": tested_all, "without_null": without}
+    said |= {name: matrix.attrs[name] for name in ("left_out", "without_role")}
     table = tabulate(PAIR_COLUMNS, rows, asked, **said)
     return Overlap(matrix, table, clustered(matrix.to_numpy(np.float64)))
 
@@ -284,6 +286,7 @@ def _measured(store: Store, level: str, of: str, measure: str, first_token: str,
     matrix.attrs = tabulate({}, [], asked).attrs | {
         "compared": params,
         "left_out": list(left_out.values()),
+        "without_role": {one.name: one.n_without_role for one in placed if one.n_without_role},
         "units": dict.fromkeys(names, "share"),
         "descriptions": dict.fromkeys(names, MEASURES[measure].replace("units", of)),
     }

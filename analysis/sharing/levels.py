@@ -22,18 +22,22 @@ class Placed:
         name: of the circuit.
         positions: keep (a node per position), sum, or role (a node per role).
         template: what positions at which it has nodes are called, where they have names.
+        n_nodes: its nodes, where the level is role.
+        n_without_role: of them, those that have none.
 
     """
 
     name: str
     positions: str
     template: Mapping[int, str]
+    n_nodes: int = 0
+    n_without_role: int = 0
 
 
 def read_placed(
     store: Store, heads: pd.DataFrame, level: str, *, together: bool
 ) -> tuple[list[Placed], tuple[Asked, ...]]:
-    """Read where the nodes of some circuits are, templates only where the level asks for them.
+    """Read where the nodes of some circuits are; templates, and how many have roles, where the level asks for it.
 
     Args:
         store: where they are.
@@ -50,8 +54,13 @@ def read_placed(
         asked += asked_for(table)
         for row in rows_of(table):
             templates.setdefault(row.circuit, {})[int(row.position)] = row.role
+    counts = dict[str, tuple[int, int]]()
+    for first, last in ranges if level == "role" else ():
+        table = store.query("roles", from_name=first, to_name=last)
+        asked += asked_for(table)
+        counts.update({row.circuit: (int(row.n_nodes), int(row.n_without)) for row in rows_of(table)})
     rows = zip(names, heads["positions"].tolist(), strict=True)
-    return [Placed(name, positions, templates[name]) for name, positions in rows], asked
+    return [Placed(name, positions, templates[name], *counts.get(name, ())) for name, positions in rows], asked
 
 
 def hindrance(one: Placed, other: Placed, level: str) -> str | None:
@@ -63,6 +72,8 @@ def hindrance(one: Placed, other: Placed, level: str) -> str | None:
             return f"circuit {placed.name!r} sums over positions, so level {level!r} has none: use 'feature'"
         if placed.positions == "role" and level == "position":
             return f"circuit {placed.name!r} has nodes for roles, not for positions: use level 'role'"
+        if level == "role" and 0 < placed.n_nodes == placed.n_without_role:
+            return f"no node of circuit {placed.name!r} has a role: use level 'feature' or 'position'"
     if level != "position":
         return None
     for position in sorted(one.template.keys() & other.template.keys()):

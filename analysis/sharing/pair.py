@@ -78,6 +78,7 @@ class PairUses:
         nodes: their units.
         edges: their edges; none where they were not asked for.
         asked: the queries.
+        without_role: nodes of each that are left out, for they have no role and the level is role.
 
     """
 
@@ -85,6 +86,7 @@ class PairUses:
     nodes: Uses
     edges: Uses | None
     asked: tuple[Asked, ...]
+    without_role: tuple[int, int] = (0, 0)
 
     def of(self, what: str) -> Uses:
         """Return the uses of nodes or edges."""
@@ -137,7 +139,7 @@ def read_pair(store: Store, a: str, b: str, level: str, cut: Cut, *, edges: bool
         _require_some(nodes, uses, place, name, cut.node_threshold)
     asked = (*asked, *more, *nodes.asked, *(each for _, some in linked for each in some))
     shared = edge_uses(nodes, links, codes, cut.node_threshold, cut.edge_threshold) if edges else None
-    return PairUses(names, uses, shared, asked).at(cut)
+    return PairUses(names, uses, shared, asked, (placed[0].n_without_role, placed[1].n_without_role)).at(cut)
 
 
 def dense(uses: Uses, kind: str) -> tuple[Floats, Floats]:

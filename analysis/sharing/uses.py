@@ -119,10 +119,15 @@ class Reading:
 
 
 def read_nodes(store: Store, names: Sequence[str], codes: Codes, groups: Sequence[int]) -> Reading:
-    """Read the nodes of circuits that are neighbours in the alphabet; places are those in `names`."""
+    """Read the nodes of circuits that are neighbours in the alphabet; places are those in `names`.
+
+    At level role, nodes without one are left out: they have no place at which to be the same.
+    """
     table, asked = _asked(store, "node_uses", names)
     known = table["circuit"].isin(names)
-    if not known.all():  # a circuit was written between two of them meanwhile
+    if codes.level == "role":
+        known &= (table["role"] != "") | (table["kind"] == "target")
+    if not known.all():  # a circuit between two of them in the alphabet was written meanwhile
         table = table[known]
     circuit = np.asarray(table["circuit"].map({name: place for place, name in enumerate(names)}), np.int64)
     kind = np.asarray(table["kind"].map({"feature": FEATURE, "error": ERROR, "target": TARGET}), np.int64)
@@ -155,21 +160,25 @@ def read_edges(
     count = [len(weights) for weights in table["weights"]]
     circuit = np.asarray(table["circuit"].map({name: place for place, name in enumerate(names)}), np.int64)
     row = _RowOf(nodes)
-    ends = [row.of(np.repeat(circuit, count), _flat(table[end], np.int64)) for end in ("sources", "targets")]
-    return (ends[0], ends[1], _flat(table["weights"], np.float64)), asked
+    source, target = (row.of(np.repeat(circuit, count), _flat(table[end], np.int64)) for end in ("sources", "targets"))
+    weight, known = _flat(table["weights"], np.float64), (source >= 0) & (target >= 0)
+    return (source[known], target[known], weight[known]), asked
 
 
 class _RowOf:
-    """Finds nodes of a reading by circuit and ordinal."""
+    """Finds nodes of a reading by circuit and ordinal; -1 where they were left out of it."""
 
     def __init__(self, nodes: Reading) -> None:
         self._stride = int(nodes.ordinal.max(initial=-1)) + 1
         key = nodes.circuit * self._stride + nodes.ordinal
-        self._row: Ints = np.zeros(int(key.max(initial=-1)) + 1, np.int64)
+        self._row: Ints = np.full(int(key.max(initial=-1)) + 1, -1, np.int64)
         self._row[key] = np.arange(len(key))
 
     def of(self, circuit: Ints, ordinal: Ints) -> Ints:
-        row: Ints = self._row[circuit * self._stride + ordinal]
+        key = circuit * self._stride + ordinal
+        inside = (ordinal < self._stride) & (key < len(self._row))
+        row: Ints = np.full(len(key), -1, np.int64)
+        row[inside] = self._row[key[inside]]
         return row
 
 

@@ -94,6 +94,9 @@ def compare(
         if len(found.settings):
             typer.echo("\nsettings that differ")
             print_frame(found.settings)
+        for name, lost in zip((found.a, found.b), found.nodes.attrs["compared"].get("without_role", ()), strict=False):
+            if lost:
+                typer.echo(f"left out: {lost} nodes of {name} that have no role")
         _figures(found, by_site=by_site)
         with_null = null and _chance(noted, found, {**cut, **sizes, "count": draws, "seed": seed})
         if curve:

@@ -154,6 +154,10 @@ def _print(found: Overlap, limit: int, *, matrix: bool, asked: bool | None) -> N
         typer.echo()
     if left_out := found.pairs.attrs["left_out"]:
         typer.echo(f"pairs left out: {len(left_out)}; {left_out[0]}" + (" …" if len(left_out) > 1 else ""))
+    if roleless := found.pairs.attrs["without_role"]:
+        name, lost = next(iter(roleless.items()))
+        more = f" (and others of {len(roleless) - 1} more circuits)" if len(roleless) > 1 else ""
+        typer.echo(f"left out: {lost} nodes of {name} that have no role{more}")
     if not len(found.pairs):
         typer.echo("no two circuits are of the same model and dictionaries")
         return

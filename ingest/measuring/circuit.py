@@ -62,6 +62,8 @@ class MeasuredCircuit:
         active: what else is active on the data.
         places: rows of a node set: number of positions or roles, or 1 where nodes stand for all of them.
         floor: absolute effect above which nodes were chosen, so that no threshold below it says what it keeps.
+        elsewhere: whether the data are others than those that the nodes were chosen on. Nodes may be quiet there, and
+            random circuits must be as quiet.
 
     """
 
@@ -69,6 +71,7 @@ class MeasuredCircuit:
     active: Active
     places: int
     floor: float = 0.0
+    elsewhere: bool = False
 
     def ranked(self, sites: Sequence[Site]) -> Float[Tensor, " node"]:
         """Absolute effects of the nodes at some sites, largest first."""

@@ -152,10 +152,19 @@ class Bench:
         return [str(place) for place in range(self.circuit.places)]
 
     def usual_threshold(self, setting: Setting) -> float:
-        """Node threshold of a circuit that counts as small: a quarter of the units active on one example."""
+        """Node threshold of a circuit that counts as small: a quarter of the units active on one example.
+
+        Raises:
+            MeasureError: the circuit has no node there.
+
+        """
         sites = self.sites(setting.start_layer)
         ranked = self.circuit.ranked(sites)
-        sizes = sizes_by_share((0.25,), self.circuit.universe(sites), len(ranked))
+        if not len(ranked):
+            raise MeasureError(
+                f"no node of {self.stored.name!r} stands where units are ablated: choose another start layer"
+            )
+        sizes = sizes_by_share((0.25,), self.circuit.universe(sites), len(ranked)) or [1]
         return thresholds_of(ranked, sizes, self.circuit.floor)[0]
 
 
@@ -188,7 +197,13 @@ def lay_out(
     places = {"keep": len(train[0].clean), "role": len(roles), "sum": 1}[level]
     batches = work.batches(train)
     active = find_active(work.subject, batches, _shape(train, places), keep=level != "sum")
-    circuit = MeasuredCircuit(members(stored.nodes, level, roles, widths), active, places, stored.node_floor)
+    circuit = MeasuredCircuit(
+        members(stored.nodes, level, roles, widths),
+        active,
+        places,
+        stored.node_floor,
+        bool(settings.on or settings.examples),
+    )
     return Bench(stored, circuit, work, task, level, train, every, settings.seed, roles, left_out)
 
 

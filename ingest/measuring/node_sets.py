@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from circuit_atlas.ingest.ablation import NodeSet
@@ -109,8 +109,17 @@ def treat_errors(units: UnitSet, errors: Errors) -> Trio:
     return Trio(*trio)
 
 
+LEAST_STRATUM = 8
+"""Features at one site and place that are active about as often, of which a random circuit takes as many as are in."""
+
+
 def random_circuit(circuit: MeasuredCircuit, units: UnitSet, seed: int) -> UnitSet:
-    """Units with the same errors, and as many features at each site and place, drawn by how often they are active."""
+    """Draw units with the same errors, and as many features at each site and place.
+
+    On the circuit's own data features are drawn by how often they are active. Elsewhere those of the circuit that are
+    active there are replaced by features about as often active there, and those that are not by none: a circuit that
+    is quiet on a task does it no harm, which random ones that are not quiet would make a merit of it.
+    """
     generator = torch.Generator().manual_seed(seed)
     found = {}
     for site, some in units.items():
@@ -118,13 +127,47 @@ def random_circuit(circuit: MeasuredCircuit, units: UnitSet, seed: int) -> UnitS
         candidates = circuit.active.candidates[site]
         for place in range(some.places):
             here = candidates.place == place
-            count = min(int(mask[place, :-1].sum()), int(here.sum()))
-            if count:
-                chosen = torch.multinomial(candidates.frequency[here], count, generator=generator)
-                drawn.append(candidates.feature[here][chosen].cpu() + place * some.width)
+            features, frequency = candidates.feature[here].cpu(), candidates.frequency[here].cpu()
+            inside = mask[place, :-1]
+            if circuit.elsewhere:
+                chosen = _as_often(frequency, inside[features], generator)
+            else:
+                chosen = _by_frequency(frequency, int(inside.sum()), generator)
+            drawn.append(features[chosen] + place * some.width)
         errors = some.errors[mask[:, -1]]
         found[site] = replace(some, keys=torch.cat([*drawn, errors]).sort().values, inverted=False)
     return found
+
+
+def _by_frequency(
+    frequency: Float[Tensor, " candidate"], count: int, generator: torch.Generator
+) -> Int[Tensor, " drawn"]:
+    """Draw places of so many candidates, or all where there are fewer, with odds that are their frequencies."""
+    count = min(count, len(frequency))
+    return torch.multinomial(frequency, count, generator=generator) if count else torch.zeros(0, dtype=torch.long)
+
+
+def _as_often(
+    frequency: Float[Tensor, " candidate"], inside: Bool[Tensor, " candidate"], generator: torch.Generator
+) -> Int[Tensor, " drawn"]:
+    """Draw places of as many candidates as are in, of each stratum of about equal frequency."""
+    drawn = [
+        stratum[torch.randperm(len(stratum), generator=generator)[: int(inside[stratum].sum())]]
+        for stratum in _strata(frequency)
+    ]
+    return torch.cat([torch.zeros(0, dtype=torch.long), *drawn])
+
+
+def _strata(frequency: Float[Tensor, " candidate"]) -> list[Int[Tensor, " member"]]:
+    """Places of candidates in strata of at least `LEAST_STRATUM`; equal frequencies are never parted."""
+    order = frequency.argsort(stable=True)
+    cuts, start = list[int](), 0
+    changes = (frequency[order].diff() != 0).nonzero()[:, 0] + 1
+    for change in changes.tolist():
+        if change - start >= LEAST_STRATUM and len(order) - change >= LEAST_STRATUM:
+            cuts.append(change)
+            start = change
+    return list(order.tensor_split(cuts)) if len(order) else []
 
 
 def masks(units: UnitSet, device: torch.device) -> NodeSet:

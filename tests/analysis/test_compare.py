@@ -151,6 +151,19 @@ def test_the_faithfulness_table(store: Store) -> None:
     assert (whole["low"], whole["high"]) == (pytest.approx(2 / 3), pytest.approx(1.0))
 
 
+def test_intervals_resample_items_not_the_examples_that_repeat_them(tmp_path: Path) -> None:
+    """Two items, eight examples of each: a resample is all of the one, all of the other, or half and half."""
+    eight = {"full": [1.0] * 8 + [3.0] * 8, "empty": [0.0] * 16, "circuit": [1.0] * 8 + [2.0] * 8, "n_examples": 16}
+    repeated = {**eight, "items": [4] * 8 + [9] * 8, "complement": [0.0] * 8 + [1.0] * 8}
+    with connect(f"ladybug:{tmp_path / 'atlas.lbug'}") as store:
+        store.write([with_measurements(circuit("repeated", SVA, SVA_EDGES), [repeated])])
+        (row,) = faithfulness_table(store, "repeated", resamples=500).to_dict("records")
+    assert (row["low"], row["high"]) == (pytest.approx(2 / 3), pytest.approx(1.0))
+    assert (row["completeness_low"], row["completeness_high"]) == (pytest.approx(0.0), pytest.approx(1 / 3))
+    singly = bootstrap_interval([1.0] * 8 + [2.0] * 8, [0.0] * 16, [1.0] * 8 + [3.0] * 8, 500, 0)
+    assert singly[0] > 0.69  # were they taken for independent, it would be narrower
+
+
 def test_the_bootstrap_interval_covers_as_often_as_it_says() -> None:
     rng = np.random.default_rng(0)
     covered = 0

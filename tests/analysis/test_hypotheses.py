@@ -29,6 +29,10 @@ COMPLEMENT = [0.5, 1.25, 0.25, 1.5]
 WITHOUT = {"embed/feature/5/1": [1.0, 2.0, 3.5, 4.0], "mlp_0/error/4": [3.1, 4.1, 4.9, 6.3]}
 
 
+ROUNDED = {"embed/feature/5/1": [one - 1e-7 for one in KEPT]}
+"""A unit whose removal shifts every example by what float32 rounds."""
+
+
 def made(
     name: str,
     lists: Mapping[str, Sequence[float] | None],
@@ -63,6 +67,7 @@ def stores(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         made("paired", LISTS, WITHOUT, items=[3, 3, 8, 8]),
         made("downwards", {name: [-one for one in some] for name, some in LISTS.items()}),
         made("unlisted", dict.fromkeys(LISTS)),
+        made("rounded", {**LISTS, "complement": [one + 1e-7 for one in EMPTY]}, ROUNDED),
         *small_circuits(),
     ]
     filled = Filled(request, tmp_path_factory.mktemp("hypotheses"), rows)
@@ -243,3 +248,10 @@ def test_one_item_cannot_be_tested(tmp_path: Path) -> None:
     assert math.isnan(row["p_value"])
     assert math.isnan(row["q_value"])
     assert not row["equivalent"]
+
+
+def test_rounding_is_no_effect_however_often_it_is_the_same(store: Store) -> None:
+    (unit,) = minimality(store, "rounded").to_dict("records")
+    assert (unit["hurt"], unit["p_value"], unit["needed"]) == (0.0, 1.0, False)
+    (rest,) = independence(store, "rounded").to_dict("records")
+    assert (rest["difference"], rest["p_value"], rest["carries"]) == (0.0, 1.0, False)

@@ -74,6 +74,37 @@ def test_features_are_drawn_by_frequency() -> None:
     assert sum(bool(draw[1] and draw[3]) for draw in draws) > 45
 
 
+def elsewhere(frequency: dict[int, float]) -> MeasuredCircuit:
+    """The features 0 to 19 are active at the one place, each so often, on data that are not the circuit's own."""
+    often = torch.tensor(list(frequency.values()))
+    found = ActiveFeatures(torch.zeros(len(often), dtype=torch.long), torch.tensor(list(frequency)), often, often)
+    return MeasuredCircuit({}, Active({SITE: found}, {SITE: 5.0}), places=1, elsewhere=True)
+
+
+def test_on_other_data_a_random_circuit_is_as_quiet_as_the_circuit() -> None:
+    """Ten features fire seldom and ten always; 20 to 23 never. Of each kind as many are drawn as are in."""
+    rare, common = dict.fromkeys(range(10), 0.1), dict.fromkeys(range(10, 20), 1.0)
+    kept = {SITE: SiteUnits(torch.tensor([0, 1, 2, 3, 19, 21, 22, 30]), 1, 31)}  # 30: the error
+    seen: set[int] = set()
+    for seed in range(40):
+        drawn = random_circuit(elsewhere(rare | common), kept, seed)[SITE].mask()[0].nonzero().flatten().tolist()
+        assert [sum(unit < 10 for unit in drawn), sum(10 <= unit < 20 for unit in drawn)] == [4, 1]
+        assert [unit for unit in drawn if unit >= 20] == [30]
+        seen.update(drawn)
+    assert seen == {*range(20), 30}
+
+
+def test_strata_of_other_data_hold_eight_or_more_and_part_no_equals() -> None:
+    """Seven frequencies of three features each: strata of 9, then 12, for what would be left is fewer than eight."""
+    often = {place: 0.1 * (place // 3 + 1) for place in range(21)}
+    kept = {SITE: SiteUnits(torch.tensor([0, 20]), 1, 31)}
+    draws = [
+        random_circuit(elsewhere(often), kept, seed)[SITE].mask()[0].nonzero().flatten().tolist() for seed in range(200)
+    ]
+    assert {low for low, _ in draws} == set(range(9))
+    assert {high for _, high in draws} == set(range(9, 21))
+
+
 def test_no_more_are_drawn_than_there_are() -> None:
     drawn = drawn_mask(circuit(), node_set({0: list(range(D_SAE))}, errors=[]), 0)
 

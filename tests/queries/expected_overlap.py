@@ -31,6 +31,12 @@ OVERLAP = [
         from_name="sva",
     ),
     case(
+        "roles",
+        "circuit n_nodes n_without",
+        [("he/object", 4, 0), ("he/subject", 5, 0)],
+        to_name="he/subject",
+    ),
+    case(
         "templates",
         "circuit position role",
         [

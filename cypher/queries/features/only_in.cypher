@@ -4,7 +4,7 @@
 // key: feature, role, position
 // param circuit: circuit | name of the circuit
 // param other: circuit | name of the circuit that lacks them
-// param level: one of feature, role, position = feature | where two units count as the same: feature (positions pooled by signed sum), feature and role, or feature and position (one template only)
+// param level: one of feature, role, position = feature | where two units count as the same: feature (positions pooled by signed sum), feature and role (what has no role is left out), or feature and position (one template only)
 // param node_threshold: float = 0.0 | features of larger absolute pooled effect, in both circuits (units of the metric)
 // param first_token: one of drop, keep, only = keep | leave out effects at the first token of the input, keep them, or count them alone
 // param limit: integer = 20 | at most so many rows
@@ -22,7 +22,7 @@
 MATCH (c:Circuit)-[:HAS_NODE]->(n:CircuitNode)-[:INSTANCE_OF]->(f:Feature)
 WHERE c.name = $circuit OR c.name = $other
 WITH c, n, f
-WHERE $first_token = 'keep' OR n.is_first_token = ($first_token = 'only')
+WHERE ($first_token = 'keep' OR n.is_first_token = ($first_token = 'only')) AND ($level <> 'role' OR n.role IS NOT NULL)
 WITH f, CASE WHEN $level = 'role' THEN coalesce(n.role, '') ELSE '' END AS role,
      CASE WHEN $level = 'position' THEN coalesce(n.position, -1) ELSE -1 END AS position,
      coalesce(sum(CASE WHEN c.name = $circuit THEN n.effect ELSE 0.0 END), 0.0) AS effect,

@@ -4,7 +4,7 @@
 // key: model, suite, source_layer, source_component, source_kind, source_feature_index, source_role, source_position, target_layer, target_component, target_kind, target_feature_index, target_role, target_position, kind
 // param circuit_a: circuit | name of one circuit
 // param circuit_b: circuit | name of the other
-// param level: one of feature, role, position = feature | where two ends count as the same: feature (positions pooled by signed sum), feature and role, or feature and position (one template only)
+// param level: one of feature, role, position = feature | where two ends count as the same: feature (positions pooled by signed sum), feature and role (what has no role is left out), or feature and position (one template only)
 // param node_threshold: float = 0.0 | both ends are circuit nodes of larger absolute effect (units of the metric); the target always counts
 // param edge_threshold: float = 0.0 | edges of larger absolute pooled weight in one circuit at least (units of the metric)
 // param limit: integer = 1000 | at most so many rows
@@ -31,6 +31,7 @@ MATCH (c:Circuit)-[:HAS_NODE]->(s:CircuitNode)-[e:EDGE]->(d:CircuitNode)
 WHERE (c.name = $circuit_a OR c.name = $circuit_b) AND c.units <> 'groups'
 WITH c, s, e, d
 WHERE abs(s.effect) > $node_threshold AND (d.kind = 'target' OR abs(d.effect) > $node_threshold)
+  AND ($level <> 'role' OR (s.role IS NOT NULL AND (d.kind = 'target' OR d.role IS NOT NULL)))
 WITH c.model_id AS model, c.suite AS suite,
      CASE WHEN s.kind = 'error' OR d.kind = 'error' THEN 'error'
           WHEN s.is_first_token OR (d.is_first_token AND d.kind = 'feature') THEN 'first_token'

@@ -4,7 +4,7 @@
 // key: unit, kind, role, position
 // param circuit_a: circuit | name of one circuit
 // param circuit_b: circuit | name of the other
-// param level: one of feature, role, position = feature | where two units count as the same: feature (positions pooled by signed sum), feature and role, or feature and position (one template only)
+// param level: one of feature, role, position = feature | where two units count as the same: feature (positions pooled by signed sum), feature and role (what has no role is left out), or feature and position (one template only)
 // param node_threshold: float = 0.0 | units of larger absolute pooled effect in one circuit at least (units of the metric)
 // param limit: integer = 1000 | at most so many rows
 // column unit: string | key of the feature or error
@@ -22,7 +22,7 @@
 // column top_tokens: list of strings or null | tokens the feature fires on most strongly
 // column promotes: list of strings or null | tokens whose logit the feature raises most
 MATCH (c:Circuit)-[:HAS_NODE]->(n:CircuitNode)-[:INSTANCE_OF]->(u:Feature|Error)
-WHERE c.name = $circuit_a OR c.name = $circuit_b
+WHERE (c.name = $circuit_a OR c.name = $circuit_b) AND ($level <> 'role' OR n.role IS NOT NULL)
 WITH u, CASE WHEN n.kind = 'error' THEN 'error' WHEN n.is_first_token THEN 'first_token' ELSE 'feature' END AS kind,
      CASE WHEN $level = 'role' THEN coalesce(n.role, '') ELSE '' END AS role,
      CASE WHEN $level = 'position' THEN coalesce(n.position, -1) ELSE -1 END AS position,

@@ -2,7 +2,7 @@
 // topic: overlap
 // summary: What every two circuits share of their edges between features, counted and weighted by absolute weight; pairs that share none have no row.
 // key: circuit_a, circuit_b
-// param level: one of feature, role, position = feature | where two ends count as the same: feature (positions pooled by signed sum), feature and role, or feature and position (one template only)
+// param level: one of feature, role, position = feature | where two ends count as the same: feature (positions pooled by signed sum), feature and role (what has no role is left out), or feature and position (one template only)
 // param first_token: one of drop, keep, only = drop | leave out edges with an end at the first token of the input, keep them, or count them alone
 // param node_threshold: float = 0.0 | both ends are circuit nodes of larger absolute effect (units of the metric)
 // param edge_threshold: float = 0.0 | edges of larger absolute pooled weight (units of the metric)
@@ -30,6 +30,7 @@ MATCH (c)-[:HAS_NODE]->(s:CircuitNode)-[e:EDGE]->(d:CircuitNode)-[:INSTANCE_OF]-
 WITH c, s, e, d, g
 WHERE s.kind = 'feature' AND abs(s.effect) > $node_threshold AND abs(d.effect) > $node_threshold
   AND ($first_token = 'keep' OR (s.is_first_token OR d.is_first_token) = ($first_token = 'only'))
+  AND ($level <> 'role' OR (s.role IS NOT NULL AND d.role IS NOT NULL))
 MATCH (s)-[:INSTANCE_OF]->(f:Feature)
 WITH c, f, g, CASE WHEN $level = 'role' THEN coalesce(s.role, '') ELSE '' END AS source_role,
      CASE WHEN $level = 'role' THEN coalesce(d.role, '') ELSE '' END AS target_role,

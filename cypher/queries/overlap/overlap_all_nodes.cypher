@@ -2,7 +2,7 @@
 // topic: overlap
 // summary: What every two circuits share of their features, counted and weighted by absolute effect; pairs that share none have no row.
 // key: circuit_a, circuit_b
-// param level: one of feature, role, position = feature | where two features count as the same: feature (positions pooled by signed sum), feature and role, or feature and position (one template only)
+// param level: one of feature, role, position = feature | where two features count as the same: feature (positions pooled by signed sum), feature and role (what has no role is left out), or feature and position (one template only)
 // param first_token: one of drop, keep, only = drop | leave out effects at the first token of the input, keep them, or count them alone
 // param node_threshold: float = 0.0 | features of larger absolute pooled effect (units of the metric)
 // param derived: one of drop, keep = drop | leave out circuits made of other circuits (DERIVED_FROM), which would count what those share once more, or keep them
@@ -27,7 +27,7 @@ WHERE $derived = 'keep' OR NOT EXISTS { MATCH (c)-[:DERIVED_FROM]->(:Circuit) }
 WITH c
 MATCH (c)-[:HAS_NODE]->(n:CircuitNode)-[:INSTANCE_OF]->(f:Feature)
 WITH c, n, f
-WHERE $first_token = 'keep' OR n.is_first_token = ($first_token = 'only')
+WHERE ($first_token = 'keep' OR n.is_first_token = ($first_token = 'only')) AND ($level <> 'role' OR n.role IS NOT NULL)
 WITH c.name AS circuit, f.id AS unit, CASE WHEN $level = 'role' THEN coalesce(n.role, '') ELSE '' END AS role,
      CASE WHEN $level = 'position' THEN coalesce(n.position, -1) ELSE -1 END AS position,
      coalesce(sum(n.effect), 0.0) AS effect

@@ -4,7 +4,7 @@
 // key: kind
 // param circuit_a: circuit | name of one circuit
 // param circuit_b: circuit | name of the other
-// param level: one of feature, role, position = feature | where two ends count as the same: feature (positions pooled by signed sum), feature and role, or feature and position (one template only)
+// param level: one of feature, role, position = feature | where two ends count as the same: feature (positions pooled by signed sum), feature and role (what has no role is left out), or feature and position (one template only)
 // param node_threshold: float = 0.0 | both ends are circuit nodes of larger absolute effect (units of the metric); the target always counts
 // param edge_threshold: float = 0.0 | edges of larger absolute pooled weight (units of the metric)
 // column kind: string | feature (both ends are), first_token (features, one at the first token), error (an end is), target (a feature's edge into it)
@@ -26,6 +26,7 @@ MATCH (c:Circuit)-[:HAS_NODE]->(s:CircuitNode)-[e:EDGE]->(d:CircuitNode)
 WHERE (c.name = $circuit_a OR c.name = $circuit_b) AND c.units <> 'groups'
 WITH c, s, e, d
 WHERE abs(s.effect) > $node_threshold AND (d.kind = 'target' OR abs(d.effect) > $node_threshold)
+  AND ($level <> 'role' OR (s.role IS NOT NULL AND (d.kind = 'target' OR d.role IS NOT NULL)))
 WITH c.model_id AS model, c.suite AS suite, s.component AS source_component, s.layer AS source_layer,
      coalesce(s.feature_index, -1) AS source_feature, d.component AS target_component, d.layer AS target_layer,
      coalesce(d.feature_index, -1) AS target_feature,

@@ -4,7 +4,7 @@
 // key: kind
 // param circuit_a: circuit | name of one circuit
 // param circuit_b: circuit | name of the other
-// param level: one of feature, role, position = feature | where two units count as the same: feature (positions pooled by signed sum), feature and role, or feature and position (one template only)
+// param level: one of feature, role, position = feature | where two units count as the same: feature (positions pooled by signed sum), feature and role (what has no role is left out), or feature and position (one template only)
 // param node_threshold: float = 0.0 | units of larger absolute pooled effect (units of the metric)
 // column kind: string | feature, first_token (features at the first token of the input) or error
 // column n_a: integer | units of the one
@@ -22,7 +22,7 @@
 // column weighted_containment_a: float [share] | shared_effect_a over effect_a; null where that is zero
 // column weighted_containment_b: float [share] | shared_effect_b over effect_b; null where that is zero
 MATCH (c:Circuit)-[:HAS_NODE]->(n:CircuitNode)-[:INSTANCE_OF]->(u:Feature|Error)
-WHERE c.name = $circuit_a OR c.name = $circuit_b
+WHERE (c.name = $circuit_a OR c.name = $circuit_b) AND ($level <> 'role' OR n.role IS NOT NULL)
 WITH u.id AS unit,
      CASE WHEN n.kind = 'error' THEN 'error' WHEN n.is_first_token THEN 'first_token' ELSE 'feature' END AS kind,
      CASE WHEN $level = 'role' THEN coalesce(n.role, '') ELSE '' END AS role,
