@@ -28,7 +28,10 @@ if TYPE_CHECKING:
 
 _WHERE = {
     "circuit": Column("string", "", "the circuit"),
-    **{name: MEASURED[name] for name in ("ablation", "means_over", "split", "start_layer", "node_threshold")},
+    **{
+        name: MEASURED[name]
+        for name in ("ablation", "means_over", "split", "start_layer", "data_digest", "node_threshold")
+    },
     "n_nodes": Column("integer", "", "units ablated together"),
     "n_active": MEASURED["n_active"],
     "change": Column("float", METRIC, "mean of m(M∖C) - m(M): what ablating them together does to the metric"),

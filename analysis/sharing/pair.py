@@ -14,6 +14,7 @@ from circuit_atlas.analysis.sharing.levels import hindrance, read_placed
 from circuit_atlas.analysis.sharing.uses import (
     KINDS,
     LEVELS,
+    TARGET,
     Reading,
     Uses,
     edge_uses,
@@ -162,5 +163,6 @@ def _require_same(one: pd.Series[Any], other: pd.Series[Any]) -> None:
 
 def _require_some(nodes: Reading, uses: Uses, place: int, name: str, threshold: float) -> None:
     if not (uses.circuit == place).any():
-        strongest = np.abs(nodes.effect[nodes.circuit == place]).max(initial=0.0)
+        here = (nodes.circuit == place) & (nodes.kind != TARGET)
+        strongest = np.abs(nodes.effect[here]).max(initial=0.0)
         raise no_node_left(name, threshold, strongest)

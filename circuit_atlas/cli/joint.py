@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from circuit_atlas.analysis.curves import QUARTER
-from circuit_atlas.cli.output import Format, emit, print_frame, records
+from circuit_atlas.cli.output import Format, emit, print_frame, print_settings, records
 from circuit_atlas.errors import QueryError
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def show_joint(
 
 def _say(found: Joint, table: pd.DataFrame, by: str | None) -> None:
     typer.echo(f"\n{table['circuit'].iloc[0]}: its units ablated together (units of the metric)")
-    print_frame(table, _SITES if by == "sites" else _SETS)
+    print_settings(table, _SITES if by == "sites" else _SETS)
     if by is None:
         sites = _near_a_quarter(found.sites)
         typer.echo(f"\nof {sites['n_nodes'].iloc[0]} units, site by site: their effects, each of patching one alone")

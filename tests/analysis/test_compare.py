@@ -106,6 +106,19 @@ def test_circuits_that_cannot_be_compared_are_refused_in_one_line(store: Store) 
     assert compare(store, "he/object", "template", "role").shared_units["kind"].tolist() == []
 
 
+def test_the_strongest_node_that_a_threshold_leaves_out_is_no_target(tmp_path: Path) -> None:
+    rows = circuit("sva", SVA, SVA_EDGES)
+    nodes = [
+        {**node, "effect": 17.9 if node["kind"] == "target" else node["effect"]} for node in rows.nodes["CircuitNode"]
+    ]
+    with connect(f"ladybug:{tmp_path / 'atlas.lbug'}") as opened:
+        opened.write([dataclasses.replace(rows, nodes={**rows.nodes, "CircuitNode": nodes}), small_circuits()[0]])
+        with pytest.raises(
+            QueryError, match=r"leaves no node of circuit 'sva', whose strongest has an effect of 1: give"
+        ):
+            compare(opened, "sva", "he/subject", node_threshold=5.0)
+
+
 def test_per_example_selection_holds_at_its_own_thresholds_alone(store: Store) -> None:
     require_threshold(store, "published", node_threshold=0.1, edge_threshold=0.05)
     require_threshold(store, "sva", node_threshold=0.7, edge_threshold=0.7)

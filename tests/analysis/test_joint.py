@@ -50,6 +50,11 @@ def stores(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     filled.close()
 
 
+def test_rows_of_other_data_name_them(stores: Mapping[str, Store]) -> None:
+    found = joint_ablation(stores["ladybug"], "joint", resamples=10)
+    assert (found.sets["data_digest"] == "d").all()
+
+
 @pytest.mark.parametrize("engine", ENGINES)
 def test_the_change_stands_beside_random_ones_and_the_strongest_cut(engine: str, stores: Mapping[str, Store]) -> None:
     found = joint_ablation(stores[engine], "joint", resamples=500)
