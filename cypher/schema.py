@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from circuit_atlas.cypher.declared import Label, Property, PropertyType, Relationship
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 
 GROUPS = "groups"
 """What `Circuit.units` says where its nodes are groups of features."""
@@ -246,6 +246,12 @@ LABELS: tuple[Label, ...] = (
             ("means_over", S, "inputs that the means are over: clean+patch, clean or patch; none without means", True),
             ("errors", S, "default (as the circuit says), keep, remove, nb_remove or nb_resid_only", True),
             ("start_layer", N, "first layer that is ablated; sites before it are given for free", True),
+            (
+                "active_set",
+                S,
+                "what TopK dictionaries choose their active features on, where edges were measured: mixed (what "
+                "arrives) or clean",
+            ),
             ("split", S, "which examples", True),
             ("seed", N, "seed of a random circuit"),
             ("n_examples", N, "examples measured on", True),
