@@ -82,4 +82,4 @@ def _edges(store: Store, loaded: Loaded) -> list[Figure]:
 
 def _apart(row: dict[str, Any], nodes: dict[str, Any], name: str) -> float:
     """Largest difference on any example, as a share of the whole model's metric."""
-    return float(np.abs(np.subtract(row["circuit"], nodes[name])).max()) / abs(nodes["m_full"])
+    return float(np.abs(np.subtract(row["circuit"], nodes[name])).max() / abs(nodes["m_full"]))
