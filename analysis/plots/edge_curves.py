@@ -14,6 +14,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+_BESIDE = {"permuted": "weights permuted", "random": "random connected"}
+"""Columns of what stands beside each curve, and how the legend names them."""
+
+_WIDE = 55
+"""Letters of which two columns of the legend hold so many each."""
+
+
 @styled
 def draw_edge_curves(curves: pd.DataFrame) -> Figure:
     """Draw rows of `analysis.edge_curve`: a colour a circuit under one treatment of errors.
@@ -34,10 +41,7 @@ def draw_edge_curves(curves: pd.DataFrame) -> Figure:
         panel.plot(x, curve["faithfulness"], color=colour, marker=marker, label=named)
         low, high = (curve[name].to_numpy(np.float64) for name in ("low", "high"))
         panel.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
-        for kind, dash, said in (
-            ("permuted", DASHES[1], "weights permuted"),
-            ("random", DASHES[3], "random connected"),
-        ):
+        for dash, (kind, said) in zip((DASHES[1], DASHES[3]), _BESIDE.items(), strict=True):
             panel.plot(x, curve[kind], color=colour, linestyle=dash, linewidth=1.0, label="_again" if number else said)
         if key[:-1] in every:
             panel.axhline(every[key[:-1]], color=colour, linewidth=0.6, alpha=0.6)
@@ -45,5 +49,8 @@ def draw_edge_curves(curves: pd.DataFrame) -> Figure:
     count_on_logarithm(panel)
     panel.set_xlabel("edges kept")
     panel.set_ylabel("faithfulness")
-    figure.legend(loc="outside lower center", ncols=3)
+    # What stands beside the first curve is explained after the curves; long names need the width for themselves.
+    handles = sorted(zip(*panel.get_legend_handles_labels(), strict=True), key=lambda one: one[1] in _BESIDE.values())
+    longest = max((len(label) for _, label in handles), default=0)
+    figure.legend(*zip(*handles, strict=True), loc="outside lower center", ncols=2 if longest <= _WIDE else 1)
     return figure

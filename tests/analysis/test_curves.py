@@ -262,7 +262,12 @@ def test_pictures_are_drawn_from_the_rows(stores: Mapping[str, Store], tmp_path:
     curves = save(draw_curves(faithfulness_curves(stores["ladybug"], ["curved"])), tmp_path / "curves.svg").read_text()
     assert "curved, no errors" in curves
     table = edge_curve(stores["ladybug"], "curved")
-    apart = {str(line.get_label()) for line in draw_edge_curves(table).axes[0].lines}
+    every = draw_edge_curves(table)
+    every.canvas.draw()
+    (legend,) = every.legends
+    box = legend.get_window_extent()
+    assert every.bbox.x0 <= box.x0 < box.x1 <= every.bbox.x1
+    apart = {str(line.get_label()) for line in every.axes[0].lines}
     assert {
         "curved, active set mixed, 5 nodes: strongest",
         "curved, active set clean, 5 nodes: strongest",
