@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,6 +16,7 @@ from circuit_atlas.cli.options import (
     StoreOption,
     VersionOption,
     change_store,
+    finite,
     picture,
     read_store,
 )
@@ -38,7 +40,11 @@ MeasureOption = Annotated[
 ]
 TargetOption = Annotated[
     float | None,
-    typer.Option("--target", help="Faithfulness of which the smallest circuit measured is named. Without it: 0.8."),
+    typer.Option(
+        "--target",
+        callback=finite,
+        help="Faithfulness of which the smallest circuit measured is named. Without it: 0.8.",
+    ),
 ]
 ErrorsOption = Annotated[
     list[str] | None, typer.Option("--errors", help="Only this treatment of error units; repeatable. Without it: all.")
@@ -153,10 +159,18 @@ def _curves(store: NotedStore, circuits: list[str], errors: list[str] | None, on
     from circuit_atlas.analysis.curves import of_errors
 
     table = faithfulness_curves(store, circuits, **only)
-    table = of_errors(table, errors) if errors else table
-    if table.empty:
-        raise QueryError(f"nothing was measured with errors {' or '.join(errors or ())}")
-    return table
+    if not errors:
+        return table
+    found = of_errors(table, errors)
+    if found.empty:
+        raise QueryError(f"nothing was measured with errors {' or '.join(errors)}: {_again(circuits, errors)}")
+    return found
+
+
+def _again(circuits: list[str], errors: list[str]) -> str:
+    """Say how to measure circuits under treatments of errors."""
+    options = [word for one in errors for word in ("--errors", one)]
+    return f"run `{shlex.join(['circuit-atlas', 'measure', *circuits, *options])}` first"
 
 
 def _sensitivity(store: NotedStore, circuits: list[str]) -> pd.DataFrame:
@@ -172,14 +186,7 @@ def _edges(store: NotedStore, circuits: list[str], only: dict[str, Any]) -> pd.D
 
     from circuit_atlas.analysis import edge_curve
 
-    table = pd.concat([edge_curve(store, circuit) for circuit in circuits], ignore_index=True)
-    for name, value in only.items():
-        table = table[table[name] == value]
-    if table.empty:
-        raise QueryError(
-            f"no edges were measured with {' and '.join(f'{name} {value}' for name, value in only.items())}"
-        )
-    return table
+    return pd.concat([edge_curve(store, circuit, **only) for circuit in circuits], ignore_index=True)
 
 
 def _draw(table: pd.DataFrame, path: Path, *, edges: bool) -> None:

@@ -44,8 +44,8 @@ def approach(
     if max(found for _, found in points()) < target:
         best = max(points(), key=lambda point: point[1])
         return MeasureError(
-            f"no measured size of {bench.stored.name!r} reaches faithfulness {target:g}; "
-            f"the most is {best[1]:.3f}, with {best[0]} nodes; "
+            f"no measured size of {bench.stored.name!r} reaches faithfulness {target:g} by {first['ablation']} "
+            f"ablation from layer {first['start_layer']} on; the most is {best[1]:.3f}, with {best[0]} nodes; "
             "what was measured is stored"
         )
     while True:

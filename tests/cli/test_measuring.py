@@ -60,8 +60,28 @@ def test_measure_then_curve_then_a_picture(here: Here, tmp_path: Path) -> None:
     edges = here("curve", A, "--edges", "--draw", str(tmp_path / "edges.svg"))
     assert (edges.code, "permuted_95" in edges.out) == (0, True)
     assert b"edges kept" in (tmp_path / "edges.svg").read_bytes()
-    assert "no edges were measured with ablation zero" in here("curve", A, "--edges", "--ablation", "zero").err
+    assert (
+        "no edges of 'sva/simple' were measured with ablation zero: run"
+        in here("curve", A, "--edges", "--ablation", "zero").err
+    )
     assert here("curve", A, "--sensitivity").code == 0
+
+
+@pytest.mark.slow
+def test_the_smallest_circuit_that_is_faithful_enough_is_named(here: Here) -> None:
+    options = ("--sizes", "3", "--random-circuits", "0", "--errors", "default", "--target-faithfulness")
+    done = here("measure", A, "--ablation", "zero", "--ablation", "mean", *options, "0.5")
+    assert done.code == 0, done.err
+    (line,) = [line for line in done.out.splitlines() if line.startswith("smallest circuit found")]
+    rows = json.loads(here("curve", A, "--ablation", "zero", "--format", "json").out)
+    best = min((row for row in rows if row["faithfulness"] >= 0.5), key=lambda row: row["n_nodes"])
+    assert f": {best['n_nodes']} nodes, node_threshold {best['node_threshold']:.4g}," in line
+    assert f"faithfulness {best['faithfulness']:.4g} (95 % interval {best['low']:.4g} to {best['high']:.4g})" in line
+    assert "(ablation zero, start_layer 0, errors default)" in line
+    assert "nothing smaller was looked for under the other ablations" in line
+    missed = here("measure", A, *options, "99")
+    assert missed.code == 2
+    assert "reaches faithfulness 99 by mean ablation from layer 0 on; the most is" in missed.err
 
 
 @pytest.mark.slow
