@@ -55,9 +55,10 @@ def approach(
         if middle in (below, points()[enough][0]):
             return None
         thresholds = tuple(thresholds_of(ranked, [middle], bench.circuit.floor))
+        over = () if first["means_over"] == "none" else (first["means_over"],)  # other ablations have no means
         narrowed = dataclasses.replace(
             asked, thresholds=thresholds, start_layers=(first["start_layer"],),
-            ablations=(first["ablation"],), means_over=(first["means_over"],), target_faithfulness=None,
+            ablations=(first["ablation"],), means_over=over, target_faithfulness=None,
         )  # fmt: skip
         more = measure(narrowed)
         if int((ranked > more[0]["node_threshold"]).sum()) != middle:

@@ -127,6 +127,14 @@ COMMAND_LINES: dict[str, tuple[list[str], tuple[str, ...]]] = {
         ["curve", "sva", "--edges", "--ablation", "zero"],
         ("with ablation zero: run `circuit-atlas measure sva --ablation zero --edges 8` first",),
     ),
+    "no choice, but near one": (
+        ["structure", "sva", "flo"],
+        ("'[QUESTION]': 'flo' is not one of 'flow', 'cuts'", "did you mean 'flow'?"),
+    ),
+    "no choice of an option": (["exactness", "sva", "--by", "foo"], ("'--by': 'foo' is not one of 'all'",)),
+    "a circuit in other case": (["show", "HE/Subject"], ("'HE/Subject'", "did you mean 'he/subject'?")),
+    "a circuit like none": (["show", "nosuch"], ("no circuit 'nosuch'; list them with: circuit-atlas circuits",)),
+    "picture in no folder": (["curve", "sva", "--draw", "no/folder/c.png"], ("there is no folder no/folder",)),
     "picture of no form": (["curve", "sva", "--draw", "curve.doc"], ("curve.doc", ".png")),
     "matrix of no form": (["overlap", "--draw", "overlap"], ("overlap is no picture", ".svg")),
 }
@@ -176,7 +184,10 @@ def test_a_runaway_query_is_stopped(atlas_here: Command, store: str) -> None:
 
 def test_a_store_that_is_not_one(atlas_here: Command, tmp_path: Path) -> None:
     (tmp_path / "notes.lbug").write_text("bread, milk")
-    refused(atlas_here("circuits", "--store", str(tmp_path / "notes.lbug")), "notes.lbug")
+    refused(
+        atlas_here("circuits", "--store", str(tmp_path / "notes.lbug")),
+        "notes.lbug is no store of circuits (not a LadybugDB file, or a broken one): name another file",
+    )
 
 
 def test_a_store_of_a_newer_schema(atlas_here: Command, store: str) -> None:

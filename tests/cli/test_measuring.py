@@ -147,8 +147,10 @@ def test_sharing_measures_what_two_circuits_share_on_both_tasks(here: Here, made
         (("measure", "sva/simpel"), "sva/simple"),
         (("measure", A, "--sizes", "many"), "--sizes is 'many'; give a number, or mib"),
         (("measure", A, "--errors", "half"), "errors has 'half'; choose of default"),
-        (("measure", A, "--threshold", "99"), "no node of 'sva/simple' has an absolute effect above 99"),
-        (("measure", A, "--start-layer", "9"), "start layer 9 leaves no layer"),
+        # Told before the model is loaded, or it would be missed first.
+        (("measure", A, "--threshold", "99", "--model", "/nowhere"), "has an absolute effect above 99; the largest"),
+        (("hypotheses", A, "--leave-out", "99"), "no node of 'sva/simple' has an absolute effect above 99"),
+        (("measure", A, "--start-layer", "9"), "leaves no layer of 3 to ablate: name one from 0 to 2"),
         (("measure", A, "--examples", "/nowhere.jsonl"), "there is no examples file /nowhere.jsonl"),
         (("measure", A, "--model", "/nowhere"), "/nowhere"),
         (("measure", A, "--on", B, "--level", "keep", "--sizes", "1"), "measure with level role or sum"),
