@@ -94,13 +94,14 @@ def combine(
 
     Raises:
         UnknownCircuitError: there is no such circuit.
-        QueryError: their models, dictionaries or metrics differ, the level does not fit them, one is made of groups, or
-            nothing is left.
+        QueryError: both are one circuit, their models, dictionaries or metrics differ, the level does not fit them,
+            one is made of groups, or nothing is left.
 
     """
     _refuse_unknown(operation, level)
     thresholds = (node_threshold, node_threshold if node_threshold_b is None else node_threshold_b)
     names = [store.query("circuit", circuit=circuit).iloc[0] for circuit in (a, b)]
+    refuse_same(names[0]["name"], names[1]["name"])
     for row, threshold in zip(names, thresholds, strict=True):
         require_threshold(store, row["name"], node_threshold=threshold)
     one, other = (
@@ -128,6 +129,17 @@ def _refuse_unknown(operation: str, level: str) -> None:
         raise QueryError(f"operation is {operation!r}; choose one of {', '.join(get_args(Operation))}")
     if level not in get_args(Level):
         raise QueryError(f"level is {level!r}; a derived circuit stands at feature or role")
+
+
+def refuse_same(one: str, other: str) -> None:
+    """Refuse to make a circuit of one and itself.
+
+    Raises:
+        QueryError: both are one circuit.
+
+    """
+    if one == other:
+        raise QueryError(f"both names mean the circuit {one!r}: name two different circuits")
 
 
 def name_of(operation: Operation, names: Sequence[str]) -> str:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from circuit_atlas.analysis.advice import measure_command, said_of
 from circuit_atlas.analysis.faithfulness import COLUMNS as MEASURED
 from circuit_atlas.analysis.faithfulness import faithfulness_table
 from circuit_atlas.analysis.graph import Floats
@@ -87,7 +88,7 @@ def faithfulness_curves(
         asked.append(Asked(table.attrs["query"], table.attrs["params"]))
         table = table[_fits(table, only)]
         if table.empty:
-            raise QueryError(_unmeasured(about["name"], only))
+            raise QueryError(_unmeasured(about["name"], about["task"], only))
         for row in table.to_dict("records"):
             share = row["n_nodes"] / row["n_active"] if row["n_active"] else float("nan")
             rows.append([about["name"], about["suite"], *(row[column] for column in MEASURED), share])
@@ -103,9 +104,9 @@ def _fits(table: pd.DataFrame, only: dict[str, Any]) -> pd.Series[bool]:
     return found
 
 
-def _unmeasured(circuit: str, only: dict[str, Any]) -> str:
-    where = " with " + ", ".join(f"{name} {value}" for name, value in only.items()) if only else ""
-    return f"circuit {circuit!r} has no measurements{where}: run `circuit-atlas measure {circuit}` first"
+def _unmeasured(circuit: str, own_task: str, only: dict[str, Any]) -> str:
+    again = measure_command(circuit, own_task, only)
+    return f"circuit {circuit!r} has no measurements{said_of(only)}: run `{again}` first"
 
 
 def summarise_curves(curves: pd.DataFrame, target: float = 0.8) -> pd.DataFrame:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from circuit_atlas.analysis.advice import measure_command, said_of
 from circuit_atlas.analysis.faithfulness import COLUMNS as MEASURED
 from circuit_atlas.analysis.faithfulness import alike, bootstrap_interval
 from circuit_atlas.analysis.result import METRIC, Column, asked_for, tabulate
@@ -50,7 +51,7 @@ COLUMNS = {
 """Type, unit and meaning of each column."""
 
 
-def edge_curve(store: Store, circuit: str, *, resamples: int = 2000, seed: int = 0) -> pd.DataFrame:
+def edge_curve(store: Store, circuit: str, *, resamples: int = 2000, seed: int = 0, **only: Any) -> pd.DataFrame:
     """Tabulate how faithful the strongest edges of a circuit alone are, fewest first.
 
     Args:
@@ -58,17 +59,24 @@ def edge_curve(store: Store, circuit: str, *, resamples: int = 2000, seed: int =
         circuit: its name.
         resamples: bootstrap samples of each interval, over distinct items.
         seed: seed of the resampling.
+        only: values that a column must have, such as `ablation="mean"`.
 
     Raises:
         UnknownCircuitError: there is no such circuit.
-        QueryError: its edges were not measured.
+        QueryError: its edges were not measured so; the line says how to.
 
     """
     items = store.query("measurement_items", circuit=circuit)
     name = items.attrs["params"]["circuit"]
     measured = items[items["kind"] == "edges"]
+    for column, value in only.items():
+        measured = measured[measured[column] == value]
     if measured.empty:
-        raise QueryError(f"the edges of {name!r} were not measured: run `circuit-atlas measure {name} --edges 8` first")
+        about = store.query("circuit", circuit=circuit).iloc[0]
+        raise QueryError(
+            f"no edges of {name!r} were measured{said_of(only)}: "
+            f"run `{measure_command(name, about['task'], only, '--edges', '8')}` first"
+        )
     rows = [_point(items, row, resamples, seed) for _, row in measured.iterrows()]
     table = [[name if column == "circuit" else row[column] for column in COLUMNS] for row in sorted(rows, key=_order)]
     return tabulate(COLUMNS, table, asked_for(items), resamples=resamples, seed=seed)

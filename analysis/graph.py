@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from circuit_atlas.analysis.result import Asked, asked_for, rows_of
-from circuit_atlas.analysis.thresholds import no_node_left, require_threshold
+from circuit_atlas.analysis.thresholds import no_edge_left, no_node_left, require_threshold
 from circuit_atlas.errors import QueryError
 
 if TYPE_CHECKING:
@@ -116,8 +116,8 @@ def fetch_graph(
 
     Raises:
         UnknownCircuitError: there is no such circuit.
-        QueryError: least_z is negative, the thresholds do not fit the selection, no node is above them, or edges run
-            in a circle.
+        QueryError: least_z is negative, the thresholds do not fit the selection, no node or no edge is above them,
+            or edges run in a circle.
 
     """
     if not least_z >= 0.0:
@@ -129,6 +129,10 @@ def fetch_graph(
         every = store.query("nodes", circuit=circuit)
         strongest = every["effect"][every["kind"] != "target"].abs().max()
         raise no_node_left(circuit, node_threshold, float(strongest))
+    if edges.empty and edge_threshold > 0.0:
+        every = store.query("edges", circuit=circuit, node_threshold=node_threshold)
+        if len(every):
+            raise no_edge_left(circuit, edge_threshold, float(every["weight"].abs().max()))
     return graph_of(nodes, edges, least_z)
 
 

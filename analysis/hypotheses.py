@@ -100,8 +100,8 @@ def equivalence(
         QueryError: a circuit has no measurements with the metric of every example, or an argument is out of range.
 
     """
-    if not (margin_share if margin is None else margin) > 0.0:
-        raise QueryError("the margin must be above 0: no test can show that a difference is exactly 0")
+    if not 0.0 < (margin_share if margin is None else margin) < math.inf:
+        raise QueryError("the margin must be a finite number above 0: no test can show that a difference is exactly 0")
     rows, asked = _measured(store, circuits, "circuit", alpha)
     found = []
     for one in rows:

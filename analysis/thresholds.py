@@ -36,6 +36,14 @@ def no_node_left(circuit: str, threshold: float, strongest: float) -> QueryError
     )
 
 
+def no_edge_left(circuit: str, threshold: float, strongest: float) -> QueryError:
+    """Say that a threshold is above the strongest edge of a circuit among its chosen nodes (units of the metric)."""
+    return QueryError(
+        f"edge_threshold {threshold:g} leaves no edge of circuit {circuit!r}, whose strongest among these nodes has a "
+        f"weight of {strongest:.3g}: give a lower one"
+    )
+
+
 def refuse_threshold(circuit: str, row: pd.Series[Any], *, node_threshold: float, edge_threshold: float) -> None:
     """Refuse what `require_threshold` refuses, given a row with the circuit's selection, node_floor and edge_floor."""
     if row["selection"] != "per-example":

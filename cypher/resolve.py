@@ -50,5 +50,6 @@ def resolve_circuit(store: Store, name: str) -> str:
 def _hint(name: str, known: list[str]) -> str:
     if not known:
         return "the store holds none yet: make one with circuit-atlas discover"
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.3)
-    return f"did you mean {near[0]!r}?" if near else "list them with: circuit-atlas circuits"
+    alike = {one.lower(): one for one in known}
+    near = difflib.get_close_matches(name.lower(), alike, n=1, cutoff=0.6)
+    return f"did you mean {alike[near[0]]!r}?" if near else "list them with: circuit-atlas circuits"

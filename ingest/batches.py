@@ -103,8 +103,8 @@ def demand_equal_length(examples: Sequence[TokenExample]) -> None:
         named = "; ".join(f"{e.example.where} has {len(e.clean)}" for e in odd[:3])
         more = f"; and {len(odd) - 3} more" if len(odd) > 3 else ""
         raise DataError(
-            f"positions are kept, but not all prompts have {usual} tokens: {named}{more}; mend them, sum positions "
-            "(positions sum), or align them by the role of each token (positions role)"
+            f"positions are kept, but not all prompts have {usual} tokens: {named}{more}; mend them, or let "
+            "nodes act at every position (sum) or at the role of each token (role), not at their own (keep)"
         )
 
 

@@ -49,6 +49,20 @@ def quiet() -> Iterator[None]:
             logging.disable(disabled)
 
 
+def interrupted(error: BaseException) -> bool:
+    """Whether an error came of Ctrl-C: libraries that import lazily report one as a module that is missing."""
+    seen: set[int] = set()
+    ahead: list[BaseException | None] = [error]
+    while ahead:
+        one = ahead.pop()
+        if isinstance(one, KeyboardInterrupt):
+            return True
+        if one is not None and id(one) not in seen:
+            seen.add(id(one))
+            ahead += [one.__cause__, one.__context__]
+    return False
+
+
 def load_model(source: str, *, name: str = "", device: str = "cpu", dtype: str = "float32") -> LanguageModel:
     """Load a Hugging Face checkpoint folder, or a model by its TransformerLens name, through TransformerBridge.
 
@@ -67,6 +81,8 @@ def load_model(source: str, *, name: str = "", device: str = "cpu", dtype: str =
     except ModelError:
         raise
     except Exception as error:  # loaders raise everything from OSError to KeyError; each means the same to the user
+        if interrupted(error):
+            raise KeyboardInterrupt from error
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise ModelError(f"the model {source!r} cannot be loaded: {reason[0]}") from error
     bridge.requires_grad_(False)
@@ -103,4 +119,6 @@ def _load_tokenizer(folder: Path) -> Any:
     try:
         return AutoTokenizer.from_pretrained(folder, local_files_only=True)
     except Exception as error:  # a missing file and a broken one raise alike, in words for developers
+        if interrupted(error):
+            raise KeyboardInterrupt from error
         raise ModelError(f"the tokenizer of {folder} cannot be loaded from {', '.join(files)}: {_NEEDED}") from error

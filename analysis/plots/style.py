@@ -116,14 +116,16 @@ def count_on_logarithm(panel: Axes) -> None:
 
 
 def require_picture(path: Path) -> Path:
-    """Refuse a file whose name says no form of picture, before anything is computed for it.
+    """Refuse a file whose name says no form of picture, or whose folder is not there, before anything is computed.
 
     Raises:
-        QueryError: the suffix is none of `SUFFIXES`.
+        QueryError: the suffix is none of `SUFFIXES`, or there is no such folder.
 
     """
     if path.suffix.lower() not in SUFFIXES:
         raise QueryError(f"{path} is no picture by its name; end it with {', '.join(SUFFIXES)}")
+    if not path.parent.is_dir():
+        raise QueryError(f"{path} cannot be written: there is no folder {path.parent}: make it, or name another file")
     return path
 
 

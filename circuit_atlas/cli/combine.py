@@ -15,6 +15,7 @@ from circuit_atlas.cli.options import (
     StoreOption,
     VersionOption,
     change_store,
+    finite,
     say_next,
 )
 from circuit_atlas.cli.output import Format, choose_format, emit, records
@@ -34,7 +35,10 @@ LevelOption = Annotated[
     str, typer.Option("--level", help="Where two nodes count as the same: feature (positions pooled) or role.")
 ]
 ThresholdOption = Annotated[
-    float, typer.Option("--node-threshold", min=0, help="Units of larger absolute pooled effect (units of the metric).")
+    float,
+    typer.Option(
+        "--node-threshold", callback=finite, min=0, help="Units of larger absolute pooled effect (units of the metric)."
+    ),
 ]
 FirstTokenOption = Annotated[
     str, typer.Option("--first-token", help="Nodes at the first token, before positions are pooled: keep or drop.")
@@ -142,10 +146,11 @@ def sharing(
 
 def _derive(store: GraphStore, a: str, b: str, size: int) -> list[tuple[str, float]]:
     """Write the derived circuits; names of all that is to be measured, with thresholds that leave what is meant."""
-    from circuit_atlas.analysis.algebra import threshold_of_size
+    from circuit_atlas.analysis.algebra import refuse_same, threshold_of_size
     from circuit_atlas.analysis.experiment import derive
 
     one, other = (str(store.query("circuit", circuit=name)["name"].iloc[0]) for name in (a, b))
+    refuse_same(one, other)
     thresholds = threshold_of_size(store, one, size), threshold_of_size(store, other, size)
     made, old = derive(store, (one, other), thresholds, size)
     store.replace(old, made)

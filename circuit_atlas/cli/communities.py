@@ -8,7 +8,15 @@ from typing import Annotated, Any
 
 import typer
 
-from circuit_atlas.cli.options import DatabaseOption, FormatOption, OutputOption, StoreOption, VersionOption, read_store
+from circuit_atlas.cli.options import (
+    DatabaseOption,
+    FormatOption,
+    OutputOption,
+    StoreOption,
+    VersionOption,
+    finite,
+    read_store,
+)
 from circuit_atlas.cli.output import Format, choose_format, emit, print_frame, records
 from circuit_atlas.cli.overlap_options import Derived, DerivedOption
 from circuit_atlas.cli.shown import NotedStore, ShowCypherOption, say_cypher
@@ -32,11 +40,17 @@ LinksOption = Annotated[
 NodeThresholdOption = Annotated[
     float,
     typer.Option(
-        "--node-threshold", min=0, help="Features of larger absolute pooled effect in a circuit (units of the metric)."
+        "--node-threshold",
+        callback=finite,
+        min=0,
+        help="Features of larger absolute pooled effect in a circuit (units of the metric).",
     ),
 ]
 ResolutionOption = Annotated[
-    float, typer.Option("--resolution", min=0, help="Above 1 for smaller communities, below 1 for larger ones.")
+    float,
+    typer.Option(
+        "--resolution", callback=finite, min=0, help="Above 1 for smaller communities, below 1 for larger ones."
+    ),
 ]
 LeastShareOption = Annotated[
     float,

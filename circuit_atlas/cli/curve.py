@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,6 +16,7 @@ from circuit_atlas.cli.options import (
     StoreOption,
     VersionOption,
     change_store,
+    finite,
     picture,
     read_store,
 )
@@ -38,7 +40,11 @@ MeasureOption = Annotated[
 ]
 TargetOption = Annotated[
     float | None,
-    typer.Option("--target", help="Faithfulness of which the smallest circuit measured is named. Without it: 0.8."),
+    typer.Option(
+        "--target",
+        callback=finite,
+        help="Faithfulness of which the smallest circuit measured is named. Without it: 0.8.",
+    ),
 ]
 ErrorsOption = Annotated[
     list[str] | None, typer.Option("--errors", help="Only this treatment of error units; repeatable. Without it: all.")
@@ -153,10 +159,18 @@ def _curves(store: NotedStore, circuits: list[str], errors: list[str] | None, on
     from circuit_atlas.analysis.curves import of_errors
 
     table = faithfulness_curves(store, circuits, **only)
-    table = of_errors(table, errors) if errors else table
-    if table.empty:
-        raise QueryError(f"nothing was measured with errors {' or '.join(errors or ())}")
-    return table
+    if not errors:
+        return table
+    found = of_errors(table, errors)
+    if found.empty:
+        raise QueryError(f"nothing was measured with errors {' or '.join(errors)}: {_again(circuits, errors)}")
+    return found
+
+
+def _again(circuits: list[str], errors: list[str], *more: str) -> str:
+    """Say how to measure circuits under treatments of errors."""
+    options = [word for one in errors for word in ("--errors", one)]
+    return f"run `{shlex.join(['circuit-atlas', 'measure', *circuits, *options, *more])}` first"
 
 
 def _sensitivity(store: NotedStore, circuits: list[str]) -> pd.DataFrame:
@@ -172,15 +186,12 @@ def _edges(store: NotedStore, circuits: list[str], errors: list[str] | None, onl
 
     from circuit_atlas.analysis import edge_curve
 
-    table = pd.concat([edge_curve(store, circuit) for circuit in circuits], ignore_index=True)
-    for name, value in only.items():
-        table = table[table[name] == value]
-    wanted = [f"{name} {value}" for name, value in only.items()]
+    table = pd.concat([edge_curve(store, circuit, **only) for circuit in circuits], ignore_index=True)
     if errors:
         table = table[table["errors"].isin(errors)]
-        wanted.append(f"errors {' or '.join(errors)}")
-    if table.empty:
-        raise QueryError(f"no edges were measured with {' and '.join(wanted)}")
+        if table.empty:
+            again = _again(circuits, errors, "--edges", "8")
+            raise QueryError(f"no edges were measured with errors {' or '.join(errors)}: {again}")
     return table
 
 

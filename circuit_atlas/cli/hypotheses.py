@@ -15,6 +15,7 @@ from circuit_atlas.cli.options import (
     StoreOption,
     VersionOption,
     change_store,
+    finite,
     read_store,
 )
 from circuit_atlas.cli.output import Format, choose_format, emit, print_settings, records
@@ -44,18 +45,27 @@ OfOption = Annotated[
     typer.Option("--of", help="One test: equivalence, independence or minimality. Without it, all that can be made."),
 ]
 MarginShareOption = Annotated[
-    float, typer.Option("--margin-share", help="Margin of equivalence as a share of m(model) - m(nothing).")
+    float | None,
+    typer.Option(
+        "--margin-share",
+        callback=finite,
+        help="Margin of equivalence as a share of m(model) - m(nothing). Without it: 0.1.",
+    ),
 ]
 MarginOption = Annotated[
-    float | None, typer.Option("--margin", help="In its place, the margin in units of the metric.")
+    float | None, typer.Option("--margin", callback=finite, help="In its place, the margin in units of the metric.")
 ]
 AlphaOption = Annotated[
-    float, typer.Option("--alpha", help="False discovery rate up to which a row counts, over all rows of a table.")
+    float,
+    typer.Option(
+        "--alpha", callback=finite, help="False discovery rate up to which a row counts, over all rows of a table."
+    ),
 ]
 LeaveOutOption = Annotated[
     float | None,
     typer.Option(
         "--leave-out",
+        callback=finite,
         min=0,
         metavar="THRESHOLD",
         help="First run the model with the nodes of larger absolute effect, leaving out each in turn, and store that: "
@@ -68,7 +78,7 @@ LimitOption = Annotated[int, typer.Option("--limit", min=1, help="How many rows 
 def hypotheses(
     circuits: CircuitsArgument,
     of: OfOption = None,
-    margin_share: MarginShareOption = 0.1,
+    margin_share: MarginShareOption = None,
     margin: MarginOption = None,
     alpha: AlphaOption = 0.05,
     leave_out: LeaveOutOption = None,
@@ -93,12 +103,14 @@ def hypotheses(
     chosen = choose_format(form, output)
     if of is None and (chosen is not Format.TABLE or output is not None):
         raise QueryError("a table in a file or for a program needs one --of, such as equivalence")
+    if margin is not None and margin_share is not None:
+        raise QueryError("--margin and --margin-share both say how far off is equivalent: give one of them")
     with (read_store if leave_out is None else change_store)(store, database) as place:
         noted = NotedStore(place)
         if leave_out is not None:
             _leave_out(place, circuits, leave_out)
         tables = {
-            one: _table(noted, circuits, one, margin_share, margin, alpha)
+            one: _table(noted, circuits, one, 0.1 if margin_share is None else margin_share, margin, alpha)
             for one in ([of] if of else _possible(noted, circuits))
         }
     for one, table in tables.items():

@@ -13,6 +13,7 @@ from circuit_atlas.cli.options import DatabaseOption, StoreOption, VersionOption
 from circuit_atlas.cli.output import print_frame, print_table
 from circuit_atlas.cli.quiet import silence_libraries
 from circuit_atlas.cli.reporting import reporter
+from circuit_atlas.cli.target import smallest_line
 from circuit_atlas.cli.undefined import say_undefined
 from circuit_atlas.errors import SettingsError
 
@@ -48,16 +49,20 @@ ThresholdOption = Annotated[
     typer.Option("--threshold", min=0, help="Keep nodes of larger absolute effect (units of the metric); repeatable."),
 ]
 SizesOption = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--sizes",
-        help="Without --threshold: so many, evenly over the logarithm of the size; or mib: the shares of the "
+        help="Without --threshold: so many (8), evenly over the logarithm of the size; or mib: the shares of the "
         "Mechanistic Interpretability Benchmark.",
     ),
 ]
 TargetOption = Annotated[
     float | None,
-    typer.Option("--target-faithfulness", help="Find, and measure, the smallest circuit at least so faithful."),
+    typer.Option(
+        "--target-faithfulness",
+        help="Find, and measure, the smallest circuit at least so faithful; of several --ablation or --start-layer "
+        "under the first.",
+    ),
 ]
 ErrorsOption = Annotated[
     list[str] | None,
@@ -139,7 +144,7 @@ _GIVEN: tuple[tuple[str, str, Any, Any], ...] = (
     ("n_held_out", "n_held_out", NHeldOutOption, None),
     ("split", "split", SplitOption, "held-out"),
     ("threshold", "thresholds", ThresholdOption, None),
-    ("sizes", "sizes", SizesOption, "8"),
+    ("sizes", "sizes", SizesOption, None),
     ("target_faithfulness", "target_faithfulness", TargetOption, None),
     ("errors", "errors", ErrorsOption, None),
     ("ablation", "ablations", AblationOption, None),
@@ -177,12 +182,15 @@ def measure(circuits: list[str], last_features: int, store: str | None, database
     """
     if last_features:
         _refuse_unused(given)
+    if given["threshold"] and given["sizes"] is not None:
+        raise SettingsError("--threshold and --sizes both say which sizes are measured: give one of them")
     silence_libraries()
     from circuit_atlas.ingest import MeasureSettings
 
     settings = {setting: given[name] for name, setting, _, _ in _GIVEN if given[name] is not None}
     settings |= {name: tuple(value) for name, value in settings.items() if isinstance(value, list)}
-    settings["sizes"] = _sizes(given["sizes"])
+    if given["sizes"] is not None:
+        settings["sizes"] = _sizes(given["sizes"])
     asked = [MeasureSettings(circuit=circuit, **settings) for circuit in circuits]
     with change_store(store, database) as place:
         if last_features:
@@ -190,7 +198,7 @@ def measure(circuits: list[str], last_features: int, store: str | None, database
             return
         found = measure_all(place, asked)
         for one in found:
-            _say(one)
+            _say(one, given["target_faithfulness"])
         say_next([["curve", *dict.fromkeys(one.circuit for one in found), "--draw", "curve.png"]], place, store)
 
 
@@ -259,7 +267,7 @@ def _refuse_unknown(store: Store, asked: Sequence[MeasureSettings]) -> None:
         store.query("circuit", circuit=name)
 
 
-def _say(measured: Measured) -> None:
+def _say(measured: Measured, target: float | None) -> None:
     typer.echo(f"measured {measured.circuit} on {measured.task}: {len(measured.rows)} rows")
     columns = ("errors", "ablation", "start_layer", "n_nodes", "node_threshold", "faithfulness", "completeness")
     rows = [row for row in measured.rows if row["kind"] == "circuit"]
@@ -267,6 +275,8 @@ def _say(measured: Measured) -> None:
         columns, sorted(rows, key=lambda row: (row["errors"], row["ablation"], row["start_layer"], row["n_nodes"]))
     )
     say_undefined(row["faithfulness"] for row in rows)
+    if target is not None:
+        typer.echo(smallest_line(measured.rows, target))
     of_edges = [row for row in measured.rows if row["kind"] == "edges"]
     if of_edges:
         typer.echo()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -37,6 +38,14 @@ def picture(path: Path | None) -> Path | None:
     from circuit_atlas.analysis.plots.style import require_picture
 
     return require_picture(path)
+
+
+def finite(value: float | list[float] | None) -> float | list[float] | None:
+    """Refuse what is no finite number, for options that take one: nan is neither above nor below anything."""
+    for one in value if isinstance(value, list) else [value]:
+        if one is not None and not math.isfinite(one):
+            raise typer.BadParameter(f"{one}; give a finite number")
+    return value
 
 
 VersionOption = Annotated[

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from circuit_atlas.cli.options import finite
+
 
 class Level(StrEnum):
     """Where two units count as the same."""
@@ -40,10 +42,16 @@ LevelOption = Annotated[
     ),
 ]
 NodeThresholdOption = Annotated[
-    float, typer.Option("--node-threshold", min=0, help="Units of larger absolute effect only (units of the metric).")
+    float,
+    typer.Option(
+        "--node-threshold", callback=finite, min=0, help="Units of larger absolute effect only (units of the metric)."
+    ),
 ]
 EdgeThresholdOption = Annotated[
-    float, typer.Option("--edge-threshold", min=0, help="Edges of larger absolute weight only (units of the metric).")
+    float,
+    typer.Option(
+        "--edge-threshold", callback=finite, min=0, help="Edges of larger absolute weight only (units of the metric)."
+    ),
 ]
 NullOption = Annotated[
     bool, typer.Option("--null/--no-null", help="Compare with what chance alone would make circuits share.")

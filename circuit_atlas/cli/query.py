@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from circuit_atlas.cli.ask import Answer, ask
-from circuit_atlas.cli.options import DatabaseOption, FormatOption, OutputOption, StoreOption, VersionOption, read_store
+from circuit_atlas.cli.options import (
+    DatabaseOption,
+    FormatOption,
+    OutputOption,
+    StoreOption,
+    VersionOption,
+    finite,
+    read_store,
+)
 from circuit_atlas.cli.output import choose_format, emit, records
 from circuit_atlas.errors import QueryError
 
@@ -33,7 +41,8 @@ ExplainOption = Annotated[
 ]
 RowLimitOption = Annotated[int, typer.Option("--row-limit", min=1, help="Most rows that Cypher of your own may give.")]
 TimeLimitOption = Annotated[
-    float, typer.Option("--time-limit", min=0.001, help="Most seconds that Cypher of your own may take.")
+    float,
+    typer.Option("--time-limit", callback=finite, min=0.001, help="Most seconds that Cypher of your own may take."),
 ]
 
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typer import TyperException
 
 from circuit_atlas.cli.app import app
+from circuit_atlas.cli.refusals import plain_refusal
 from circuit_atlas.errors import AtlasError
 
 NAME = "circuit-atlas"
@@ -51,7 +52,7 @@ def explain(error: BaseException) -> tuple[str, int]:
     if isinstance(error, AtlasError):
         return str(error), USER_ERROR
     if isinstance(error, TyperException):
-        return f"{error.format_message()} (see {_help_command(error)})", USER_ERROR
+        return f"{plain_refusal(error.format_message())} (see {_help_command(error)})", USER_ERROR
     if isinstance(error, KeyboardInterrupt):
         return "interrupted; every circuit already written stays, nothing is half written", USER_ERROR
     if isinstance(error, MemoryError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -110,7 +111,20 @@ def _faithfulness(store: Store, circuit: str) -> None:
         print_frame(table, MEASURED)
         say_undefined(table["faithfulness"])
     else:
-        typer.echo("  not measured")
+        typer.echo(f"  {_unmeasured(store, circuit)}")
+
+
+def _unmeasured(store: Store, circuit: str) -> str:
+    """Say where a circuit was measured that has no figures on its own task as discovery measures them."""
+    every = ask(store, "measurement_items", circuit=circuit).rows
+    tasks = sorted({row["task"] for row in every if row["kind"] == "circuit"})
+    if not tasks:
+        return "not measured"
+    own = ask(store, "circuit", circuit=circuit).rows[0]["task"]
+    again = shlex.join(["circuit-atlas", "curve", circuit, "--ablation", "all"])
+    if own in tasks:
+        return f"not measured on held-out examples by mean ablation, but otherwise: {again}"
+    return f"not measured on its own task; measured on {', '.join(tasks)}: {again}"
 
 
 def _features(store: Store, circuit: str, limit: int) -> None:

@@ -14,6 +14,7 @@ from circuit_atlas.cli.options import (
     StoreOption,
     VersionOption,
     change_store,
+    finite,
     read_store,
 )
 from circuit_atlas.cli.output import Format, choose_format, emit, print_frame, print_table, records
@@ -45,6 +46,7 @@ ThresholdOption = Annotated[
     list[float] | None,
     typer.Option(
         "--threshold",
+        callback=finite,
         min=0,
         help="Node threshold, given once or several times: each makes a view of every circuit (units of the metric). "
         "Without it, what is stored.",
@@ -57,15 +59,22 @@ SizeOption = Annotated[
     ),
 ]
 EdgeThresholdOption = Annotated[
-    float, typer.Option("--edge-threshold", min=0, help="Edges of larger absolute weight only (units of the metric).")
+    float,
+    typer.Option(
+        "--edge-threshold", callback=finite, min=0, help="Edges of larger absolute weight only (units of the metric)."
+    ),
 ]
 ResamplesOption = Annotated[int, typer.Option("--resamples", min=1, help="Bootstrap samples of the items.")]
 SeedOption = Annotated[int, typer.Option("--seed", help="Seed of the drawing.")]
 StableOption = Annotated[
-    float, typer.Option("--stable-share", help="Share of the resamples to survive so as to be stably in a view.")
+    float,
+    typer.Option(
+        "--stable-share", callback=finite, help="Share of the resamples to survive so as to be stably in a view."
+    ),
 ]
 CoreOption = Annotated[
-    float, typer.Option("--core-share", help="Share of the views to be stably in so as to be core; 1: all.")
+    float,
+    typer.Option("--core-share", callback=finite, help="Share of the views to be stably in so as to be core; 1: all."),
 ]
 TableOption = Annotated[
     Table | None, typer.Option("--table", help="One table in whole: nodes, edges or views. Without it, the chief rows.")

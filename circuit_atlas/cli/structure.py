@@ -17,6 +17,7 @@ from circuit_atlas.cli.options import (
     StoreOption,
     VersionOption,
     change_store,
+    finite,
     read_store,
     say_next,
 )
@@ -56,15 +57,22 @@ QuestionArgument = Annotated[
 ]
 LimitOption = Annotated[int, typer.Option("--limit", min=1, help="How many rows a ranking shows.")]
 NodeThresholdOption = Annotated[
-    float, typer.Option("--node-threshold", min=0, help="Nodes of larger absolute effect only (units of the metric).")
+    float,
+    typer.Option(
+        "--node-threshold", callback=finite, min=0, help="Nodes of larger absolute effect only (units of the metric)."
+    ),
 ]
 EdgeThresholdOption = Annotated[
-    float, typer.Option("--edge-threshold", min=0, help="Edges of larger absolute weight only (units of the metric).")
+    float,
+    typer.Option(
+        "--edge-threshold", callback=finite, min=0, help="Edges of larger absolute weight only (units of the metric)."
+    ),
 ]
 LeastZOption = Annotated[
     float,
     typer.Option(
         "--least-z",
+        callback=finite,
         min=0,
         help="No paths through nodes whose effect is fewer standard errors from zero: dividing by it makes noise of "
         "any size. 0 divides by every effect.",

@@ -28,6 +28,8 @@ def _ours(text: str, path: Path) -> AtlasError:
         return StoreError(f"cannot write {path}: the disk is full; nothing was changed: make room and try again")
     if "Permission denied" in text or "Read-only file system" in text:
         return StoreError(f"cannot write {path}: permission denied; choose another path with --store")
+    if "Unable to open database" in text or "Reading past the end of the file" in text:
+        return StoreError(f"{path} is no store of circuits (not a LadybugDB file, or a broken one): name another file")
     if "bad_alloc" in text or ("buffer" in text.lower() and "memory" in text.lower()):
         return QueryError(f"the query needs more memory than the engine has: ask for less ({line})")
     if line.startswith(

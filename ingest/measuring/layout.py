@@ -29,6 +29,7 @@ from circuit_atlas.ingest.measuring.stored import (
     members,
     outside,
     read_stored,
+    refuse_above_all,
     refuse_below_floor,
     refuse_other_template,
     settings_of_data,
@@ -136,7 +137,11 @@ class Bench:
         third = -(-self.subject.model.n_layers // 3)
         layers = [third if layer < 0 else layer for layer in asked.start_layers]
         if max(layers) >= self.subject.model.n_layers:
-            raise MeasureError(f"start layer {max(layers)} leaves no layer of {self.subject.model.n_layers} to ablate")
+            last = self.subject.model.n_layers - 1
+            raise MeasureError(
+                f"start layer {max(layers)} leaves no layer of {last + 1} to ablate: name one from 0 to {last}, or -1 "
+                "for after the first third"
+            )
         found = []
         for ablation, layer in itertools.product(asked.ablations, layers):
             for means in over if ablation == "mean" else ("none",):
@@ -182,6 +187,7 @@ def lay_out(
     level = settle_level(stored, settings, own=not settings.on and not settings.examples)
     if level == stored.positions:
         refuse_below_floor(stored, settings)
+    refuse_above_all(stored, level, settings.thresholds)
     given = dataclasses.replace(given, positions=level)
     texts = read_texts(given)  # first: a broken line is told at once, not after the model has loaded
     work = prepare(given, texts, load_subject(given))

@@ -44,8 +44,8 @@ def approach(
     if max(found for _, found in points()) < target:
         best = max(points(), key=lambda point: point[1])
         return MeasureError(
-            f"no measured size of {bench.stored.name!r} reaches faithfulness {target:g}; "
-            f"the most is {best[1]:.3f}, with {best[0]} nodes; "
+            f"no measured size of {bench.stored.name!r} reaches faithfulness {target:g} by {first['ablation']} "
+            f"ablation from layer {first['start_layer']} on; the most is {best[1]:.3f}, with {best[0]} nodes; "
             "what was measured is stored"
         )
     while True:
@@ -55,9 +55,10 @@ def approach(
         if middle in (below, points()[enough][0]):
             return None
         thresholds = tuple(thresholds_of(ranked, [middle], bench.circuit.floor))
+        over = () if first["means_over"] == "none" else (first["means_over"],)  # other ablations have no means
         narrowed = dataclasses.replace(
             asked, thresholds=thresholds, start_layers=(first["start_layer"],),
-            ablations=(first["ablation"],), means_over=(first["means_over"],), target_faithfulness=None,
+            ablations=(first["ablation"],), means_over=over, target_faithfulness=None,
         )  # fmt: skip
         more = measure(narrowed)
         if int((ranked > more[0]["node_threshold"]).sum()) != middle:

@@ -234,6 +234,25 @@ def refuse_below_floor(circuit: StoredCircuit, asked: MeasureSettings) -> None:
                 )
 
 
+def refuse_above_all(circuit: StoredCircuit, level: Place, thresholds: Sequence[float]) -> None:
+    """Refuse thresholds above every effect at a level, which needs no model to be known.
+
+    Raises:
+        MeasureError: one is.
+
+    """
+    pooled: dict[tuple[object, ...], float] = defaultdict(float)
+    for node in circuit.nodes:
+        place = {"keep": node.position, "role": node.role, "sum": None}[level]
+        pooled[node.site, node.feature, place] += node.effect
+    largest = max(map(abs, pooled.values()), default=0.0)
+    for threshold in thresholds:
+        if not largest > threshold:
+            raise MeasureError(
+                f"no node of {circuit.name!r} has an absolute effect above {threshold:g}; the largest is {largest:.4g}"
+            )
+
+
 def refuse_other_template(circuit: StoredCircuit, examples: Sequence[TokenExample]) -> None:
     """Refuse examples whose positions are not those of the circuit's nodes.
 

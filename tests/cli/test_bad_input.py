@@ -81,7 +81,60 @@ COMMAND_LINES: dict[str, tuple[list[str], tuple[str, ...]]] = {
         ["structure", "sva", "bottlenecks", "--node-threshold", "1e9"],
         ("1e+09 leaves no node of circuit 'sva'", "an effect of 1:"),
     ),
+    "no edge above a threshold": (
+        ["structure", "sva", "flow", "--edge-threshold", "1e308"],
+        ("1e+308 leaves no edge of circuit 'sva'", "a weight of 0.5:"),
+    ),
     "no feature of families": (["families", "--node-threshold", "1e9"], ("1e+09", "leaves no feature")),
+    "a circuit with itself": (["combine", "sva", "sva"], ("'sva'", "name two different circuits")),
+    "what a circuit shares with itself": (["sharing", "sva", "sva"], ("'sva'", "name two different circuits")),
+    "two ways to say the sizes": (
+        ["measure", "sva", "--threshold", "0.1", "--sizes", "8"],
+        ("--threshold and --sizes", "give one"),
+    ),
+    "two margins": (
+        ["hypotheses", "sva", "--margin", "1", "--margin-share", "0.1"],
+        ("--margin and --margin-share", "give one"),
+    ),
+    "a target that is no number": (["curve", "sva", "--target", "nan"], ("--target", "nan", "finite")),
+    "a margin that is no number": (["hypotheses", "sva", "--margin", "nan"], ("--margin", "nan", "finite")),
+    "an infinite threshold": (["structure", "sva", "--edge-threshold", "inf"], ("--edge-threshold", "inf", "finite")),
+    "one of several is infinite": (
+        ["stability", "sva", "--threshold", "0", "--threshold", "inf"],
+        ("--threshold", "inf", "finite"),
+    ),
+    "a target of measuring that is no number": (
+        ["measure", "sva", "--target-faithfulness", "nan"],
+        ("target_faithfulness", "finite"),
+    ),
+    "not measured by that ablation": (
+        ["curve", "sva", "--ablation", "zero"],
+        ("with ablation zero: run `circuit-atlas measure sva --ablation zero` first",),
+    ),
+    "not measured on that task": (
+        ["curve", "sva", "--task", "he/object"],
+        ("task he/object: run `circuit-atlas measure sva --on he/object` first",),
+    ),
+    "not measured on its own task by that ablation": (
+        ["curve", "sva", "--task", "sva", "--ablation", "patch"],
+        ("run `circuit-atlas measure sva --ablation patch` first",),
+    ),
+    "not measured with these errors": (
+        ["curve", "sva", "--errors", "keep"],
+        ("run `circuit-atlas measure sva --errors keep` first",),
+    ),
+    "edges not measured by that ablation": (
+        ["curve", "sva", "--edges", "--ablation", "zero"],
+        ("with ablation zero: run `circuit-atlas measure sva --ablation zero --edges 8` first",),
+    ),
+    "no choice, but near one": (
+        ["structure", "sva", "flo"],
+        ("'[QUESTION]': 'flo' is not one of 'flow', 'cuts'", "did you mean 'flow'?"),
+    ),
+    "no choice of an option": (["exactness", "sva", "--by", "foo"], ("'--by': 'foo' is not one of 'all'",)),
+    "a circuit in other case": (["show", "HE/Subject"], ("'HE/Subject'", "did you mean 'he/subject'?")),
+    "a circuit like none": (["show", "nosuch"], ("no circuit 'nosuch'; list them with: circuit-atlas circuits",)),
+    "picture in no folder": (["curve", "sva", "--draw", "no/folder/c.png"], ("there is no folder no/folder",)),
     "picture of no form": (["curve", "sva", "--draw", "curve.doc"], ("curve.doc", ".png")),
     "matrix of no form": (["overlap", "--draw", "overlap"], ("overlap is no picture", ".svg")),
 }
@@ -131,7 +184,10 @@ def test_a_runaway_query_is_stopped(atlas_here: Command, store: str) -> None:
 
 def test_a_store_that_is_not_one(atlas_here: Command, tmp_path: Path) -> None:
     (tmp_path / "notes.lbug").write_text("bread, milk")
-    refused(atlas_here("circuits", "--store", str(tmp_path / "notes.lbug")), "notes.lbug")
+    refused(
+        atlas_here("circuits", "--store", str(tmp_path / "notes.lbug")),
+        "notes.lbug is no store of circuits (not a LadybugDB file, or a broken one): name another file",
+    )
 
 
 def test_a_store_of_a_newer_schema(atlas_here: Command, store: str) -> None:

@@ -10,7 +10,10 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from circuit_atlas.analysis.algebra import combine
+from circuit_atlas.cypher import connect
 from tests.cli.conftest import Command
+from tests.graphs import small_circuits
 
 pytestmark = pytest.mark.slow
 
@@ -103,3 +106,16 @@ def test_copy_delete_and_check(atlas: Command, store: str) -> None:
 
 def _names(atlas: Command, store: str) -> list[str]:
     return [row["name"] for row in json.loads(atlas("circuits", "--store", store, "--format", "json").out)]
+
+
+def test_show_says_where_a_circuit_was_measured_instead(atlas_here: Command, store: str) -> None:
+    with connect(store) as place:
+        rows = combine(place, "union", "he/subject", "he/object", name="either")
+        place.write([rows])
+    assert "\n  not measured\n" in atlas_here("show", "either", "--store", store).out
+    with connect(store) as place:
+        (circuit,) = [c for c in small_circuits() if c.nodes["Circuit"][0]["name"] == "he/object"]
+        measured = {**circuit.nodes["Measurement"][0], "id": "elsewhere"}
+        place.add_measurements(rows.circuit_id, circuit.nodes["Task"][0], [measured])
+    said = "not measured on its own task; measured on he/object: circuit-atlas curve either --ablation all"
+    assert said in atlas_here("show", "either", "--store", store).out

@@ -50,7 +50,7 @@ def test_units_are_left_out_and_tested(atlas_here: Command, tmp_path: Path) -> N
     [
         (("sva", "--of", "minimality"), "'sva' has no removals"),
         (("he/subjekt",), "did you mean 'he/subject'"),
-        (("sva", "--margin", "0"), "margin must be above 0"),
+        (("sva", "--margin", "0"), "margin must be a finite number above 0"),
         (("sva", "--alpha", "0.7"), "below 0.5"),
         (("sva", "--format", "json"), "needs one --of"),
     ],

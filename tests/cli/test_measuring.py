@@ -72,8 +72,28 @@ def test_measure_then_curve_then_a_picture(here: Here, tmp_path: Path) -> None:
         in here("curve", A, "--edges", "--errors", "keep").err
     )
     assert b"edges kept" in (tmp_path / "edges.svg").read_bytes()
-    assert "no edges were measured with ablation zero" in here("curve", A, "--edges", "--ablation", "zero").err
+    assert (
+        "no edges of 'sva/simple' were measured with ablation zero: run"
+        in here("curve", A, "--edges", "--ablation", "zero").err
+    )
     assert here("curve", A, "--sensitivity").code == 0
+
+
+@pytest.mark.slow
+def test_the_smallest_circuit_that_is_faithful_enough_is_named(here: Here) -> None:
+    options = ("--sizes", "3", "--random-circuits", "0", "--errors", "default", "--target-faithfulness")
+    done = here("measure", A, "--ablation", "zero", "--ablation", "mean", *options, "0.5")
+    assert done.code == 0, done.err
+    (line,) = [line for line in done.out.splitlines() if line.startswith("smallest circuit found")]
+    rows = json.loads(here("curve", A, "--ablation", "zero", "--format", "json").out)
+    best = min((row for row in rows if row["faithfulness"] >= 0.5), key=lambda row: row["n_nodes"])
+    assert f": {best['n_nodes']} nodes, node_threshold {best['node_threshold']:.4g}," in line
+    assert f"faithfulness {best['faithfulness']:.4g} (95 % interval {best['low']:.4g} to {best['high']:.4g})" in line
+    assert "(ablation zero, start_layer 0, errors default)" in line
+    assert "nothing smaller was looked for under the other ablations" in line
+    missed = here("measure", A, *options, "99")
+    assert missed.code == 2
+    assert "reaches faithfulness 99 by mean ablation from layer 0 on; the most is" in missed.err
 
 
 @pytest.mark.slow
@@ -139,8 +159,10 @@ def test_sharing_measures_what_two_circuits_share_on_both_tasks(here: Here, made
         (("measure", "sva/simpel"), "sva/simple"),
         (("measure", A, "--sizes", "many"), "--sizes is 'many'; give a number, or mib"),
         (("measure", A, "--errors", "half"), "errors has 'half'; choose of default"),
-        (("measure", A, "--threshold", "99"), "no node of 'sva/simple' has an absolute effect above 99"),
-        (("measure", A, "--start-layer", "9"), "start layer 9 leaves no layer"),
+        # Told before the model is loaded, or it would be missed first.
+        (("measure", A, "--threshold", "99", "--model", "/nowhere"), "has an absolute effect above 99; the largest"),
+        (("hypotheses", A, "--leave-out", "99"), "no node of 'sva/simple' has an absolute effect above 99"),
+        (("measure", A, "--start-layer", "9"), "leaves no layer of 3 to ablate: name one from 0 to 2"),
         (("measure", A, "--examples", "/nowhere.jsonl"), "there is no examples file /nowhere.jsonl"),
         (("measure", A, "--model", "/nowhere"), "/nowhere"),
         (("measure", A, "--on", B, "--level", "keep", "--sizes", "1"), "measure with level role or sum"),

@@ -113,8 +113,8 @@ def test_unequal_prompts_are_named_where_positions_are_kept(tmp_path: Path, word
         demand_equal_length(tokenise(read_examples(path), words))
     assert str(error.value) == (
         f"positions are kept, but not all prompts have 2 tokens: {path}, line 2 has 3; {path}, line 4 has 3; "
-        f"{path}, line 6 has 3; and 1 more; mend them, sum positions (positions sum), or align them by the role of "
-        "each token (positions role)"
+        f"{path}, line 6 has 3; and 1 more; mend them, or let nodes act at every position (sum) or at the role of "
+        "each token (role), not at their own (keep)"
     )
 
 

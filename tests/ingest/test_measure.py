@@ -315,7 +315,7 @@ BAD: Sequence[tuple[dict[str, Any], str]] = [
     ({"thresholds": (1e9,)}, "no node of 'tiny' has an absolute effect above 1e\\+09; the largest is"),
     ({"thresholds": (1e9,), "errors": ("remove",)}, "no node of 'tiny' has an absolute effect above 1e\\+09"),
     ({"thresholds": (0.01, 1e9), "errors": ("keep",)}, "no node of 'tiny' has an absolute effect above 1e\\+09"),
-    ({"start_layers": (7,)}, "start layer 7 leaves no layer of 2"),
+    ({"start_layers": (7,)}, "start layer 7 leaves no layer of 2 to ablate: name one from 0 to 1"),
     ({"level": "position"}, "level is 'position'; choose one of"),
     ({"errors": ("none",)}, "errors has 'none'; choose of default"),
     ({"examples": "a.jsonl", "on": "tiny"}, "give one of them"),

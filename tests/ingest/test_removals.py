@@ -121,7 +121,7 @@ def test_errors_that_are_all_kept_are_not_left_out(tmp_path: Path, run: TinyRun)
 
 @pytest.mark.parametrize(
     ("thresholds", "said"),
-    [((0.1, 0.2), "at one threshold, but 2 are given"), ((1e9,), "no unit of 'tiny'")],
+    [((0.1, 0.2), "at one threshold, but 2 are given"), ((1e9,), "no node of 'tiny' has an absolute effect above")],
 )
 def test_what_cannot_be_measured_is_said(
     tmp_path: Path, run: TinyRun, thresholds: tuple[float, ...], said: str
