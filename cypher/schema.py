@@ -252,6 +252,12 @@ LABELS: tuple[Label, ...] = (
             ("means_over", S, "inputs that the means are over: clean+patch, clean or patch; none without means", True),
             ("errors", S, "default (as the circuit says), keep, remove, nb_remove or nb_resid_only", True),
             ("start_layer", N, "first layer that is ablated; sites before it are given for free", True),
+            (
+                "active_set",
+                S,
+                "what TopK dictionaries choose their active features on, where edges were measured: mixed (what "
+                "arrives) or clean",
+            ),
             ("split", S, "which examples", True),
             ("seed", N, "seed of a random circuit"),
             ("n_examples", N, "examples measured on", True),

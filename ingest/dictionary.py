@@ -17,7 +17,7 @@ from functools import cached_property
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn.functional import embedding_bag
 
@@ -27,6 +27,10 @@ from circuit_atlas.ingest.sites import Site
 
 _PLAIN = ("standard", "topk", "jumprelu", "identity")
 """Architectures whose active features depend on x through their encoder column alone."""
+
+
+_TOPK = ("topk", "abstopk")
+"""Architectures that choose their active features among all, by the size of what stands before the choice."""
 
 
 _SLICE_NUMBERS = 4_000_000
@@ -174,6 +178,26 @@ class SparseDictionary:
             acts = torch.addmm(sae.b_enc, inside.flatten(0, -2), sae.W_enc).relu_().view(*x.shape[:-1], -1)
         else:
             acts = sae.encode(x)
+        scale = self._scale(x)
+        return acts if scale is None else acts * scale
+
+    @property
+    def is_topk(self) -> bool:
+        """Whether its active features are chosen among all, so that what one is depends on the others."""
+        return self.architecture in _TOPK
+
+    def encode_held(
+        self, x: Float[Tensor, "*batch d_in"], active: Bool[Tensor, "... d_sae"]
+    ) -> Float[Tensor, "*batch d_sae"]:
+        """Activations in decoding units where a TopK's choice is given: features not in it are 0, no others compete.
+
+        The ReLU behind the choice stays (AbsTopK has none): it acts on each feature alone.
+        """
+        sae = self.sae
+        before = sae.process_sae_in(x) @ sae.W_enc + sae.b_enc
+        if self._rescale is not None:
+            before = before * self._rescale
+        acts: Tensor = torch.where(active, before if self.architecture == "abstopk" else before.relu(), 0.0)
         scale = self._scale(x)
         return acts if scale is None else acts * scale
 

@@ -6,22 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from circuit_atlas.analysis.plots.style import DASHES, GREY, count_on_logarithm, new_axes, series, styled
+from circuit_atlas.analysis.plots.style import DASHES, ERRORS, GREY, count_on_logarithm, new_axes, series, styled
 from circuit_atlas.analysis.telling import CHOICES, in_words, telling
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-_SAID = {
-    "default": "own errors",
-    "remove": "no errors",
-    "keep": "all errors",
-    "nb_remove": "errors out of C",
-    "nb_resid_only": "attention and MLP errors out of C",
-}
-
 
 _RANDOM = "random circuits, 95th percentile"
 
@@ -44,7 +35,7 @@ def draw_curves(curves: pd.DataFrame) -> Figure:
             "color": colour,
             "marker": marker,
             "linestyle": DASHES[modes.index(errors) % len(DASHES)],
-            "label": f"{circuit}, {_SAID.get(errors, errors)}{setting}",
+            "label": f"{circuit}, {ERRORS.get(errors, errors)}{setting}",
         }
         _line(left, curve.sort_values("n_nodes"), style, errors == modes[0])
         _plain(right, curve.sort_values("n_nodes"), "completeness", style)

@@ -57,6 +57,15 @@ _SETTINGS: Any = {
 
 P = ParamSpec("P")
 
+ERRORS = {
+    "default": "own errors",
+    "remove": "no errors",
+    "keep": "all errors",
+    "nb_remove": "errors out of C",
+    "nb_resid_only": "attention and MLP errors out of C",
+}
+"""How legends name treatments of error units."""
+
 
 def series(number: int) -> tuple[str, str]:
     """Colour and marker of a series: a colour that comes again has another marker, up to 36 series."""

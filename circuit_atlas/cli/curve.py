@@ -102,13 +102,13 @@ def curve(
     if sensitivity:
         _refuse("--sensitivity", {"errors": errors, "ablation": ablation, "task": task, "target": target})
     if edges:
-        _refuse("--edges", {"errors": errors, "target": target})
+        _refuse("--edges", {"target": target})
     if measure:
         _measure(circuits, store, database)
     with read_store(store, database) as place:
         noted = NotedStore(place)
         if edges:
-            table = _edges(noted, circuits, _only(ablation, task))
+            table = _edges(noted, circuits, errors, _only(ablation, task))
         elif sensitivity:
             table = _sensitivity(noted, circuits)
         else:
@@ -167,7 +167,7 @@ def _sensitivity(store: NotedStore, circuits: list[str]) -> pd.DataFrame:
     return sensitivity(store, circuits[0])
 
 
-def _edges(store: NotedStore, circuits: list[str], only: dict[str, Any]) -> pd.DataFrame:
+def _edges(store: NotedStore, circuits: list[str], errors: list[str] | None, only: dict[str, Any]) -> pd.DataFrame:
     import pandas as pd
 
     from circuit_atlas.analysis import edge_curve
@@ -175,10 +175,12 @@ def _edges(store: NotedStore, circuits: list[str], only: dict[str, Any]) -> pd.D
     table = pd.concat([edge_curve(store, circuit) for circuit in circuits], ignore_index=True)
     for name, value in only.items():
         table = table[table[name] == value]
+    wanted = [f"{name} {value}" for name, value in only.items()]
+    if errors:
+        table = table[table["errors"].isin(errors)]
+        wanted.append(f"errors {' or '.join(errors)}")
     if table.empty:
-        raise QueryError(
-            f"no edges were measured with {' and '.join(f'{name} {value}' for name, value in only.items())}"
-        )
+        raise QueryError(f"no edges were measured with {' and '.join(wanted)}")
     return table
 
 

@@ -91,12 +91,20 @@ EdgesOption = Annotated[
         "--edges",
         min=0,
         help="Measure edge faithfulness too: at so many edge thresholds, with permuted and random edges beside each, "
-        "errors as the circuit says.",
+        "under errors default and remove where --errors names them.",
     ),
 ]
 EdgeThresholdOption = Annotated[
     list[float] | None,
     typer.Option("--edge-threshold", min=0, help="Edges of larger absolute weight (units of the metric); repeatable."),
+]
+ActiveSetOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--active-set",
+        help="Of edges: what TopK dictionaries choose their active features on: mixed (what arrives) or clean (the "
+        "clean input, held); repeatable. mixed.",
+    ),
 ]
 LastOption = Annotated[
     int,
@@ -141,6 +149,7 @@ _GIVEN: tuple[tuple[str, str, Any, Any], ...] = (
     ("ablate_random", "ablate_random", AblateRandomOption, False),
     ("edges", "edges", EdgesOption, 0),
     ("edge_threshold", "edge_thresholds", EdgeThresholdOption, None),
+    ("active_set", "active_sets", ActiveSetOption, None),
     ("level", "level", LevelOption, "auto"),
     ("seed", "seed", SeedOption, 0),
     ("model", "model", ModelOption, ""),
@@ -187,6 +196,7 @@ def measure(circuits: list[str], last_features: int, store: str | None, database
 
 _UNUSED = (
     "threshold", "sizes", "target_faithfulness", "errors", "start_layer", "random_circuits", "edges", "edge_threshold",
+    "active_set",
 )  # fmt: skip
 """What has no meaning where features are ablated in the whole model."""
 
@@ -260,7 +270,9 @@ def _say(measured: Measured) -> None:
     of_edges = [row for row in measured.rows if row["kind"] == "edges"]
     if of_edges:
         typer.echo()
-        print_table(("n_nodes", "edge_threshold", "n_edges", "faithfulness"), of_edges)
+        settings = ("ablation", "means_over", "start_layer", "active_set", "node_threshold")
+        apart = [name for name in settings if len({row[name] for row in of_edges}) > 1]
+        print_table(("errors", *apart, "n_nodes", "edge_threshold", "n_edges", "faithfulness"), of_edges)
 
 
 def _signature() -> inspect.Signature:

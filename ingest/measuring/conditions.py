@@ -17,6 +17,11 @@ Errors = Literal["default", "keep", "remove", "nb_remove", "nb_resid_only"]
 published notebook does, all (or all but the residual stream's) taken out of C before its complement is formed."""
 
 
+ActiveSet = Literal["mixed", "clean"]
+"""What the TopK dictionaries of nodes that some edges reach choose their active features on: what arrives, the mixed
+input; or the clean input, whose choice is then held."""
+
+
 @dataclass(frozen=True)
 class Setting:
     """What runs of one kind share: they can go through the model together.

@@ -2,13 +2,18 @@
 
 Each node is computed from its kept direct inputs, all its other inputs at what ablated units are set to (their means);
 units outside the circuit likewise. The embedding, and sites before the start layer, always compute and reach all; the
-target is computed from its kept inputs; a TopK chooses on what arrives. With every edge kept this is the node set's own
-m(C); with none, m(∅). Definition: docs/method.md, "Edge faithfulness".
+target is computed from its kept inputs; a TopK chooses on what arrives, the mixed input. With every edge kept this is
+the node set's own m(C); with none, m(∅).
+
+On request TopK dictionaries hold the features active on the clean input instead: a node's value is then what its own
+encoder column gives on the mixed input where it is active on clean, and 0 elsewhere. None kept is still m(∅); every
+edge is m(C) with the same choice held in the node set's run, which is another figure than the plain m(C). Definition:
+docs/faithfulness.md, "Edge faithfulness".
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -57,6 +62,34 @@ EdgeSet = Bool[Tensor, "downstream upstream"]
 """Which edges carry computed values, a row a node and a last one for the target, a column a node."""
 
 
+ActiveFeatures = Mapping[Site, Bool[Tensor, "batch pos d_sae"]]
+"""Features whose choice is held, at each site that holds one."""
+
+
+@dataclass(frozen=True)
+class _Encoder:
+    """A dictionary, and the features that it is to choose where that is held.
+
+    Attributes:
+        dictionary: what encodes.
+        active: features that are active, at each position of each example; None: the dictionary chooses.
+
+    """
+
+    dictionary: SparseDictionary
+    active: Bool[Tensor, "batch pos d_sae"] | None
+
+    def everywhere(self, x: Float[Tensor, "group batch pos d"]) -> Float[Tensor, "group batch pos d_sae"]:
+        """Activations at every position."""
+        return self.dictionary.encode(x) if self.active is None else self.dictionary.encode_held(x, self.active)
+
+    def at(self, x: Float[Tensor, "node batch d"], place: Int[Tensor, " node"]) -> Float[Tensor, "node batch d_sae"]:
+        """Activations at one position for each node."""
+        if self.active is None:
+            return self.dictionary.encode(x)
+        return self.dictionary.encode_held(x, self.active[:, place].movedim(1, 0))
+
+
 @dataclass(frozen=True)
 class _Computed:
     """Nodes of one site once they are computed.
@@ -83,6 +116,7 @@ def run_edges(
     nodes: Mapping[Site, SiteNodes],
     edges: EdgeSet,
     baselines: Mapping[Site, Values],
+    active: ActiveFeatures | None = None,
 ) -> Float[Tensor, " batch"]:
     """Metric of each example with only the edges of the set carrying computed values.
 
@@ -92,6 +126,7 @@ def run_edges(
         nodes: the circuit's nodes at each ablated site.
         edges: edges that are kept; only those between sites connected directly matter.
         baselines: what everything else is set to.
+        active: features that the dictionaries of some sites are to choose; at the others each chooses on what arrives.
 
     """
     done: dict[Site, _Computed] = {}
@@ -99,8 +134,19 @@ def run_edges(
         for site in sorted(baselines):
             here = nodes.get(site)
             arrived = _Arrived(subject, batch, nodes, done, site)
-            done[site] = _compute(subject, batch, arrived, here, edges, baselines[site])
+            encoder = _Encoder(subject.dictionaries[site], None if active is None else active.get(site))
+            done[site] = _compute(encoder, batch, arrived, here, edges, baselines[site])
         return _target(subject, batch, nodes, done, edges[-1:])
+
+
+def active_on_clean(subject: Subject, batch: Batch, sites: Iterable[Site]) -> ActiveFeatures:
+    """Features active on the clean input at those sites whose dictionary is a TopK."""
+    chosen = [site for site in sites if subject.dictionaries[site].is_topk]
+    if not chosen:
+        return {}
+    found = subject.model.activations(batch.clean, chosen)
+    with torch.no_grad():
+        return {site: subject.dictionaries[site].encode(found[site]) != 0 for site in chosen}
 
 
 @dataclass(frozen=True)
@@ -176,7 +222,7 @@ def _instead(x: Tensor) -> Replace:
 
 
 def _compute(
-    subject: Subject,
+    encoder: _Encoder,
     batch: Batch,
     arrived: _Arrived,
     nodes: SiteNodes | None,
@@ -184,7 +230,7 @@ def _compute(
     baseline: Values,
 ) -> _Computed:
     """Compute the nodes of one site, those with the same kept inputs together."""
-    dictionary = subject.dictionaries[arrived.site]
+    dictionary = encoder.dictionary
     acts, error = (t if t.ndim == 3 else t[None] for t in baseline.at(slice(0, batch.clean.shape[1])))
     base = dictionary.reconstruct(acts) + dictionary.bias + error
     if nodes is None or not len(nodes.unit):
@@ -197,12 +243,12 @@ def _compute(
         x = arrived.under(groups[start : start + step])
         inside = ((member >= start) & (member < start + step)).nonzero()[:, 0]
         some = SiteNodes(nodes.unit[inside], None if nodes.place is None else nodes.place[inside], 0)
-        moves[inside] = _moves(dictionary, batch, x, member[inside] - start, some, acts, error)
+        moves[inside] = _moves(encoder, batch, x, member[inside] - start, some, acts, error)
     return _Computed(base, moves * _stands(batch, nodes.place)[..., None])
 
 
 def _moves(
-    dictionary: SparseDictionary,
+    encoder: _Encoder,
     batch: Batch,
     x: Float[Tensor, "group batch pos d"],
     group: Int[Tensor, " node"],
@@ -211,15 +257,16 @@ def _moves(
     error: Float[Tensor, "#batch #pos d"],
 ) -> Float[Tensor, "node batch pos d"]:
     """What each node adds to the baseline when it takes the value that its group's activation gives it."""
+    dictionary = encoder.dictionary
     if nodes.place is None or batch.places is not None:
-        found, of = dictionary.encode(x), group
+        found, of = encoder.everywhere(x), group
         left_out = dictionary.error(x, found)
     else:  # each is wanted at its own position alone
         at = nodes.place
         of = torch.arange(len(at), device=at.device)
-        here = x[group, :, at][:, :, None]
-        found = dictionary.encode(here)
-        left_out = dictionary.error(here, found)
+        here = x[group, :, at]
+        found = encoder.at(here, at)[:, :, None]
+        left_out = dictionary.error(here[:, :, None], found)
     is_error = nodes.unit == dictionary.d_sae
     features = nodes.unit[~is_error]
     moves = x.new_empty(len(nodes.unit), *x.shape[1:])

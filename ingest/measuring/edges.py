@@ -2,14 +2,16 @@
 
 Beside each point stand edge sets of the same size that the weights did not choose: weights permuted within each pair of
 sites (which edges are strong is what is tested, not where strong ones run), and random connected subgraphs, grown edge
-by edge from the target among the stored edges.
+by edge from the target among the stored edges. Beside each point stands also the same circuit without its errors, with
+permuted and random edges that have none either.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -20,8 +22,9 @@ from circuit_atlas.cypher.store import Store
 from circuit_atlas.errors import MeasureError
 from circuit_atlas.ingest.batches import Batch
 from circuit_atlas.ingest.evaluation import evaluate
+from circuit_atlas.ingest.measuring.conditions import Errors, Setting
 from circuit_atlas.ingest.measuring.discovered import items_of
-from circuit_atlas.ingest.measuring.edge_runs import EdgeSet, SiteNodes, run_edges
+from circuit_atlas.ingest.measuring.edge_runs import EdgeSet, SiteNodes, active_on_clean, run_edges
 from circuit_atlas.ingest.measuring.grid import spread_sizes, thresholds_of
 from circuit_atlas.ingest.measuring.layout import Bench, baselines_of
 from circuit_atlas.ingest.measuring.runs import BaselinesOf, figures
@@ -41,7 +44,8 @@ class CircuitEdges:
         down: number of its downstream node; of the target, the number of nodes.
         up: number of its upstream node.
         weight: its absolute weight (units of the metric).
-        count: number of nodes.
+        computes: nodes that may compute: all, or the features alone.
+        is_error: nodes that are error units.
         floor: absolute weight above which edges were stored.
 
     """
@@ -51,8 +55,22 @@ class CircuitEdges:
     down: Int[Tensor, " edge"]
     up: Int[Tensor, " edge"]
     weight: Float[Tensor, " edge"]
-    count: int
+    computes: Bool[Tensor, " node"]
+    is_error: Bool[Tensor, " node"]
     floor: float = 0.0
+
+    @property
+    def count(self) -> int:
+        """Number of nodes, error units with them."""
+        return len(self.is_error)
+
+    def without_errors(self) -> CircuitEdges:
+        """Return the same without the edges of error units, which no longer compute."""
+        # The target, which is no node, is the last row.
+        inside = ~torch.cat([self.is_error, self.is_error.new_zeros(1)])
+        left = inside[self.down] & inside[self.up]
+        named = {name: getattr(self, name)[left] for name in ("pair", "down", "up", "weight")}
+        return replace(self, **named, computes=self.computes & ~self.is_error)
 
     def kept(self, chosen: Bool[Tensor, " edge"]) -> EdgeSet:
         """Edge set of some of the edges."""
@@ -61,8 +79,9 @@ class CircuitEdges:
         return found
 
     def every(self) -> EdgeSet:
-        """Edge set of all edges that there can be: to each node and the target from every node before it."""
-        return torch.ones(self.count + 1, self.count, dtype=torch.bool)
+        """Edge set of all edges that there can be: to each node and the target from every computing node before it."""
+        into = torch.cat([self.computes, self.computes.new_ones(1)])
+        return into[:, None] & self.computes
 
     def permuted(self, seed: int) -> Float[Tensor, " edge"]:
         """Weights permuted within each pair of sites."""
@@ -105,8 +124,7 @@ def read_edges(store: Store, bench: Bench, threshold: float, sites: Sequence[Sit
             f"edges of {stored.name!r} were computed between nodes at level {stored.positions!r}, "
             f"so they cannot be measured at level {bench.level!r}"
         )
-    strong = [node for node in stored.nodes if node.site in sites and abs(node.effect) > threshold]
-    nodes, number = _numbered(bench, strong)
+    nodes, number, is_error = _numbered(bench, _strong(bench, threshold, sites))
     table = store.query("edges", circuit=stored.name)
     rows = [
         (number.get(source), number.get(target, len(number) if target.endswith("/target/*") else None), abs(weight))
@@ -121,11 +139,20 @@ def read_edges(store: Store, bench: Bench, threshold: float, sites: Sequence[Sit
         site_of[nodes[site].numbers] = place
     site_of[-1] = len(nodes)
     pair = site_of[up] * (len(nodes) + 1) + site_of[down]
-    return CircuitEdges(nodes, pair, down, up, torch.tensor([row[2] for row in known]), len(number), stored.edge_floor)
+    weight = torch.tensor([row[2] for row in known])
+    every = torch.ones_like(is_error)
+    return CircuitEdges(nodes, pair, down, up, weight, every, is_error, stored.edge_floor)
 
 
-def _numbered(bench: Bench, strong: Sequence[StoredNode]) -> tuple[dict[Site, SiteNodes], dict[str, int]]:
-    """Nodes by site, and the number of each by its key."""
+def _strong(bench: Bench, threshold: float, sites: Sequence[Site]) -> list[StoredNode]:
+    """Nodes of larger absolute effect at some sites."""
+    return [node for node in bench.stored.nodes if node.site in sites and abs(node.effect) > threshold]
+
+
+def _numbered(
+    bench: Bench, strong: Sequence[StoredNode]
+) -> tuple[dict[Site, SiteNodes], dict[str, int], Bool[Tensor, " node"]]:
+    """Nodes by site, the number of each by its key, and which of them are error units."""
     widths = bench.widths(bench.subject.dictionaries)
     place_of = {role: place for place, role in enumerate(bench.roles)}
     by_site: dict[Site, list[tuple[StoredNode, int, int]]] = defaultdict(list)
@@ -135,71 +162,130 @@ def _numbered(bench: Bench, strong: Sequence[StoredNode]) -> tuple[dict[Site, Si
             by_site[node.site].append((node, unit, place))
     nodes: dict[Site, SiteNodes] = {}
     number: dict[str, int] = {}
+    is_error: list[bool] = []
     for site in sorted(by_site):
         here, first = by_site[site], len(number)
         places = None if bench.level == "sum" else torch.tensor([place for _, _, place in here])
         nodes[site] = SiteNodes(torch.tensor([unit for _, unit, _ in here]), places, first)
         number |= {node.id: first + k for k, (node, _, _) in enumerate(here)}
-    return nodes, number
+        is_error += [node.feature is None for node, _, _ in here]
+    return nodes, number, torch.tensor(is_error, dtype=torch.bool)
 
 
 @dataclass(frozen=True)
 class _EdgeRun:
     kind: str
+    errors: Errors
+    nodes: int
     threshold: float | None
     seed: int | None
     count: int | None
     kept: EdgeSet
 
 
+def refuse_idle_active_sets(bench: Bench, asked: MeasureSettings) -> None:
+    """Refuse to hold the clean active set where that would change nothing.
+
+    Raises:
+        MeasureError: no dictionary that a node's value comes from is a TopK.
+
+    """
+    if "clean" not in asked.active_sets:
+        return
+    for setting, threshold in _asked_for(bench, asked):
+        sites = {node.site for node in _strong(bench, threshold, bench.sites(setting.start_layer))}
+        dictionaries = [bench.subject.dictionaries[site] for site in sorted(sites)]
+        if not any(dictionary.is_topk for dictionary in dictionaries):
+            kinds = ", ".join(sorted({dictionary.architecture for dictionary in dictionaries}))
+            raise MeasureError(
+                f"no dictionary of the nodes of {bench.stored.name!r} above {threshold:g} that are ablated is a TopK "
+                f"(they are {kinds or 'none'}), so active set clean would change nothing: leave it out"
+            )
+
+
+def _asked_for(bench: Bench, asked: MeasureSettings) -> list[tuple[Setting, float]]:
+    return [
+        (setting, threshold)
+        for setting in bench.settings(asked)
+        for threshold in asked.thresholds or (bench.usual_threshold(setting),)
+    ]
+
+
 def measure_edges(store: Store, bench: Bench, asked: MeasureSettings, reporter: Reporter) -> list[dict[str, Any]]:
-    """Measure edge sets of each node set under each setting asked for, errors as the circuit says.
+    """Measure edge sets of each node set under each setting asked for, errors as the circuit says and all ablated.
+
+    Of the treatments of errors that are asked for, `default` and `remove` count: under others, error units outside the
+    circuit compute, or come back in the complement, and there are no stored edges to say what reaches them.
 
     Returns:
         rows of `Measurement` without key.
 
     """
     rows: list[dict[str, Any]] = []
-    asked_for = [
-        (setting, threshold)
-        for setting in bench.settings(asked)
-        for threshold in asked.thresholds or (bench.usual_threshold(setting),)
-    ]
-    for setting, threshold in asked_for:
+    for setting, threshold in _asked_for(bench, asked):
         edges = read_edges(store, bench, threshold, bench.sites(setting.start_layer))
         runs = list(_plan(edges, asked))
         batches, baselines = baselines_of(bench, setting)
-        common = bench.common(setting, asked.split) | {
-            "items": items_of(batches),
-            "errors": "default",
-            "node_threshold": threshold,
-            "n_nodes": edges.count,
-        }
-        with reporter.task(f"edges of {bench.stored.name}", len(bench.examples) * len(runs)) as advance:
-            full, metrics = _run_all(bench, batches, edges, runs, baselines, advance)
-        empty = metrics[0]
-        for run, values in zip(runs[1:], metrics[1:], strict=True):
-            about = {"kind": run.kind, "edge_threshold": run.threshold, "seed": run.seed, "n_edges": run.count}
-            rows.append(common | about | figures(values, empty, full))
+        common = bench.common(setting, asked.split) | {"items": items_of(batches), "node_threshold": threshold}
+        for active_set in asked.active_sets:
+            sites = edges.nodes if active_set == "clean" else ()
+            distinct = len({_digest(run.kept) for run in runs})
+            with reporter.task(f"edges of {bench.stored.name}", len(bench.examples) * distinct) as advance:
+                full, found = _run_all(bench, batches, edges, runs, baselines, sites, advance)
+            empty = found[_digest(runs[0].kept)]
+            rows += [
+                common | {"active_set": active_set} | _about(run) | figures(found[_digest(run.kept)], empty, full)
+                for run in runs[1:]
+            ]
     return rows
 
 
+def _about(run: _EdgeRun) -> dict[str, Any]:
+    return {
+        "kind": run.kind,
+        "errors": run.errors,
+        "n_nodes": run.nodes,
+        "edge_threshold": run.threshold,
+        "seed": run.seed,
+        "n_edges": run.count,
+    }
+
+
 def _plan(edges: CircuitEdges, asked: MeasureSettings) -> Iterator[_EdgeRun]:
-    """No edge; all there can be; and at each threshold the strongest, permuted ones and random ones."""
+    """No edge; then under each treatment of errors all there can be, and the strongest with draws beside them.
+
+    Thresholds are those of the circuit with its errors, so that each point has the same one without them beside it.
+    """
     nothing = torch.zeros(len(edges.weight), dtype=torch.bool)
-    yield _EdgeRun("empty", None, None, 0, edges.kept(nothing))
-    yield _EdgeRun("edges", None, None, None, edges.every())
+    yield _EdgeRun("empty", "default", 0, None, None, 0, edges.kept(nothing))
     ranked = edges.weight.sort(descending=True).values
     wanted = asked.edge_thresholds or thresholds_of(ranked, spread_sizes(asked.edges, len(ranked)), edges.floor)
-    for threshold in wanted:
+    if "default" in asked.errors:
+        yield from _points(edges, "default", wanted, asked)
+    if "remove" in asked.errors:
+        yield from _points(edges.without_errors(), "remove", wanted, asked)
+
+
+def _points(
+    edges: CircuitEdges, errors: Errors, thresholds: Sequence[float], asked: MeasureSettings
+) -> Iterator[_EdgeRun]:
+    """All edges there can be; and at each threshold the strongest, permuted ones and random ones."""
+    nodes = int(edges.computes.sum())
+    yield _EdgeRun("edges", errors, nodes, None, None, None, edges.every())
+    for threshold in thresholds:
         chosen = edges.weight > threshold
         count = int(chosen.sum())
-        yield _EdgeRun("edges", threshold, None, count, edges.kept(chosen))
+        yield _EdgeRun("edges", errors, nodes, threshold, None, count, edges.kept(chosen))
         for seed in range(asked.seed, asked.seed + asked.random_circuits):
             permuted = edges.permuted(seed) > threshold
-            yield _EdgeRun("edges-permuted", threshold, seed, count, edges.kept(permuted))
+            yield _EdgeRun("edges-permuted", errors, nodes, threshold, seed, count, edges.kept(permuted))
             drawn = edges.connected(count, seed)
-            yield _EdgeRun("edges-random", threshold, seed, int(drawn.sum()), edges.kept(drawn))
+            yield _EdgeRun("edges-random", errors, nodes, threshold, seed, int(drawn.sum()), edges.kept(drawn))
+
+
+def _digest(edges: EdgeSet) -> str:
+    """The same for the same edges, so that none are run twice: of a circuit without errors, most would be."""
+    return hashlib.sha256(edges.numpy().tobytes()).hexdigest()
 
 
 def _run_all(
@@ -208,18 +294,24 @@ def _run_all(
     edges: CircuitEdges,
     runs: Sequence[_EdgeRun],
     baselines: BaselinesOf,
+    held: Iterable[Site],
     advance: Advance,
-) -> tuple[Tensor, Tensor]:
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Metric of every example of the whole model, and of each edge set by its digest.
+
+    `held` are the sites whose TopK keeps the features active on the clean input.
+    """
+    distinct = {_digest(run.kept): run.kept for run in runs}
     full = torch.zeros(len(bench.examples))
-    found = torch.zeros(len(runs), len(bench.examples))
-    device = bench.subject.model.device
+    found = {name: torch.zeros(len(bench.examples)) for name in distinct}
+    subject = bench.subject
     with torch.no_grad():
         for batch in batches:
             at, values = batch.indices.cpu(), baselines(batch)
-            full[at] = evaluate(bench.subject.model, bench.subject.metric, batch).float().cpu()
-            for number, run in enumerate(runs):
-                found[number, at] = (
-                    run_edges(bench.subject, batch, edges.nodes, run.kept.to(device), values).float().cpu()
-                )
+            active = active_on_clean(subject, batch, held)
+            full[at] = evaluate(subject.model, subject.metric, batch).float().cpu()
+            for name, kept in distinct.items():
+                values_of = run_edges(subject, batch, edges.nodes, kept.to(subject.model.device), values, active)
+                found[name][at] = values_of.float().cpu()
                 advance(len(batch.clean))
     return full, found

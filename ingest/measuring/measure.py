@@ -14,7 +14,7 @@ from circuit_atlas.cypher.store import Store
 from circuit_atlas.errors import MeasureError
 from circuit_atlas.ingest.measuring.conditions import Setting
 from circuit_atlas.ingest.measuring.discovered import items_of
-from circuit_atlas.ingest.measuring.edges import measure_edges
+from circuit_atlas.ingest.measuring.edges import measure_edges, refuse_idle_active_sets
 from circuit_atlas.ingest.measuring.grid import MIB_SHARES, sizes_by_share, spread_sizes, thresholds_of
 from circuit_atlas.ingest.measuring.layout import Bench, baselines_of, lay_out
 from circuit_atlas.ingest.measuring.rows import keyed
@@ -65,11 +65,13 @@ def measure(
     reporter = reporter or Silent()
     bench = lay_out(store, settings, load_subject)
     bench.say_left_out(reporter)
+    if settings.of_edges:
+        refuse_idle_active_sets(bench, settings)
     measured = _grid(bench, settings, reporter)
     missed = None
     if settings.target_faithfulness is not None:
         missed = approach(bench, settings, measured, lambda narrowed: _grid(bench, narrowed, reporter))
-    if settings.edges or settings.edge_thresholds:
+    if settings.of_edges:
         measured += measure_edges(store, bench, settings, reporter)
     rows = keyed(bench.stored.id, bench.task, measured)
     found = Measured(bench.stored.name, bench.task, rows)

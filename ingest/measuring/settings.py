@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from circuit_atlas.errors import SettingsError
-from circuit_atlas.ingest.measuring.conditions import Ablation, Errors, MeansOver
+from circuit_atlas.ingest.measuring.conditions import Ablation, ActiveSet, Errors, MeansOver
 
 Place = Literal["keep", "role", "sum"]
 """Where a node acts: at its position, at its role, or at every position."""
@@ -38,8 +38,11 @@ class MeasureSettings:
         random_circuits: random circuits beside each point, with the same errors.
         ablate_random: whether random circuits are ablated too, as a null of what ablating the circuit does.
         edges: at how many edge thresholds edge faithfulness is measured, of each node threshold that is named, or
-            of the circuit of a quarter of the units active on an example; 0: none. Errors are as the circuit says.
+            of the circuit of a quarter of the units active on an example; 0: none. Of the treatments of errors,
+            `default` and `remove` are measured.
         edge_thresholds: edge thresholds in place of so many chosen by the data.
+        active_sets: what TopK dictionaries choose their active features on where edges are measured: mixed (what
+            arrives) or clean (the clean input).
         level: where nodes act: at their position (keep), their role, or at every position (sum); auto: as the circuit
             says, where the examples allow it.
         seed: of random circuits and resampling.
@@ -72,6 +75,7 @@ class MeasureSettings:
     ablate_random: bool = False
     edges: int = 0
     edge_thresholds: tuple[float, ...] = ()
+    active_sets: tuple[ActiveSet, ...] = ("mixed",)
     level: Level = "auto"
     seed: int = 0
     model: str = ""
@@ -84,13 +88,14 @@ class MeasureSettings:
         for field, known in (("split", ("held-out", "train", "all")), ("level", get_args(Level))):
             if getattr(self, field) not in known:
                 raise SettingsError(f"{field} is {getattr(self, field)!r}; choose one of {', '.join(known)}")
-        for field, several in (("errors", Errors), ("ablations", Ablation), ("means_over", MeansOver)):
+        choices = {"errors": Errors, "ablations": Ablation, "means_over": MeansOver, "active_sets": ActiveSet}
+        for field, several in choices.items():
             # Means over nothing are what other ablations have stored beside them.
             known = tuple(one for one in get_args(several) if one != "none")
             for value in getattr(self, field):
                 if value not in known:
                     raise SettingsError(f"{field} has {value!r}; choose of {', '.join(known)}")
-        for field in ("errors", "ablations", "start_layers"):
+        for field in ("errors", "ablations", "start_layers", "active_sets"):
             if not getattr(self, field):
                 raise SettingsError(f"{field} is empty; name at least one")
         if self.on and self.examples:
@@ -102,11 +107,24 @@ class MeasureSettings:
         for field in ("random_circuits", "edges", "batch_size", "n_examples", "n_held_out"):
             if (getattr(self, field) or 0) < 0:
                 raise SettingsError(f"{field} is {getattr(self, field)}; it must not be negative")
-        if (self.edges or self.edge_thresholds) and "default" not in self.errors:
-            raise SettingsError("edges are measured with errors as the circuit says: name errors default too")
+        self._refuse_idle_of_edges()
         if not all(map(math.isfinite, (*self.thresholds, *self.edge_thresholds, self.target_faithfulness or 0.0))):
             raise SettingsError("a threshold, or target_faithfulness, is not a finite number")
         if any(threshold < 0 for threshold in (*self.thresholds, *self.edge_thresholds)):
             raise SettingsError("a threshold is negative; effects and weights are compared by size")
         if any(layer < -1 for layer in self.start_layers):
             raise SettingsError("start_layers must be layers from 0, or -1 for the first third of them")
+
+    @property
+    def of_edges(self) -> bool:
+        """Whether edges are measured."""
+        return bool(self.edges or self.edge_thresholds)
+
+    def _refuse_idle_of_edges(self) -> None:
+        if self.of_edges and not {"default", "remove"} & set(self.errors):
+            raise SettingsError("edges are measured with errors default (as the circuit says) or remove: name one too")
+        if not self.of_edges and self.active_sets != ("mixed",):
+            raise SettingsError(
+                "active_sets says what TopK dictionaries choose on where edges are measured: ask for edges, or leave "
+                "it out"
+            )

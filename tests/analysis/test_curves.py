@@ -59,12 +59,17 @@ NODES = [
     point(0.2, 5, 9.0, ablation="resample", means_over="none", data_digest="e+0"),
     *(point(0.2, 5, n / 10, kind="random", seed=n) for n in range(5)),
 ]
+MIXED = {"active_set": "mixed"}
 EDGES = [
-    point(0.2, 5, 0.8, kind="edges", edge_threshold=None, n_edges=None),
-    point(0.2, 5, 0.6, kind="edges", edge_threshold=0.1, n_edges=7),
-    point(0.2, 5, 0.2, kind="edges", edge_threshold=0.3, n_edges=2),
-    *(point(0.2, 5, n / 10, kind="edges-permuted", edge_threshold=0.1, n_edges=7, seed=n) for n in range(3)),
-    *(point(0.2, 5, -n / 10, kind="edges-random", edge_threshold=0.1, n_edges=7, seed=n) for n in range(3)),
+    point(0.2, 5, 0.8, **MIXED, kind="edges", edge_threshold=None, n_edges=None),
+    point(0.2, 5, 0.6, **MIXED, kind="edges", edge_threshold=0.1, n_edges=7),
+    point(0.2, 5, 0.2, **MIXED, kind="edges", edge_threshold=0.3, n_edges=2),
+    point(0.2, 4, 0.5, **MIXED, kind="edges", edge_threshold=0.1, n_edges=5, errors="remove"),
+    point(0.2, 4, 0.9, **MIXED, kind="edges-random", edge_threshold=0.1, n_edges=5, errors="remove", seed=0),
+    point(0.2, 4, 0.7, **MIXED, kind="edges-permuted", edge_threshold=0.1, n_edges=5, errors="remove", seed=0),
+    point(0.2, 5, 0.4, kind="edges", edge_threshold=0.1, n_edges=7, active_set="clean"),
+    *(point(0.2, 5, n / 10, **MIXED, kind="edges-permuted", edge_threshold=0.1, n_edges=7, seed=n) for n in range(3)),
+    *(point(0.2, 5, -n / 10, **MIXED, kind="edges-random", edge_threshold=0.1, n_edges=7, seed=n) for n in range(3)),
 ]
 
 POOLED = [
@@ -233,6 +238,15 @@ def test_sensitivity_is_said_of_the_size_nearest_a_quarter(stores: Mapping[str, 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_edges_stand_beside_permuted_and_random_ones(stores: Mapping[str, Store], engine: str) -> None:
     table = edge_curve(stores[engine], "curved")
+    assert table["errors"].tolist() == ["default"] * 4 + ["remove"]
+    (held,) = table[table["active_set"] == "clean"].to_dict("records")
+    assert (held["faithfulness"], held["n_draws"]) == (0.4, 0)
+    assert np.isnan([held["of_nodes"], held["without_errors"]]).all()  # neither was measured with that choice held
+    bare = table.iloc[-1]
+    assert (bare["n_nodes"], bare["n_edges"], bare["permuted"], bare["random"]) == (4, 5, 0.7, 0.9)
+    assert telling(table) == ["active_set"]
+    table = table[(table["active_set"] != "clean") & (table["errors"] == "default")]
+    assert table["without_errors"].tolist() == pytest.approx([float("nan"), 0.5, float("nan")], nan_ok=True)
     assert table["n_edges"].tolist()[:2] == [2, 7]
     assert table["faithfulness"].tolist() == [0.2, 0.6, 0.8]
     assert table["of_nodes"].tolist() == pytest.approx([0.25, 0.75, 1.0])
@@ -248,6 +262,14 @@ def test_pictures_are_drawn_from_the_rows(stores: Mapping[str, Store], tmp_path:
     curves = save(draw_curves(faithfulness_curves(stores["ladybug"], ["curved"])), tmp_path / "curves.svg").read_text()
     assert "curved, no errors" in curves
     table = edge_curve(stores["ladybug"], "curved")
+    apart = {str(line.get_label()) for line in draw_edge_curves(table).axes[0].lines}
+    assert {
+        "curved, active set mixed, 5 nodes: strongest",
+        "curved, active set clean, 5 nodes: strongest",
+        "curved, no errors, active set mixed, 4 nodes: strongest",
+    } <= apart
+    assert len([label for label in apart if label == "weights permuted"]) == 1
+    table = table[(table["active_set"] != "clean") & (table["errors"] == "default")]
     figure = draw_edge_curves(table)
     drawn = {str(line.get_label()): np.asarray(line.get_ydata()) for line in figure.axes[0].lines}
     of = {"curved, 5 nodes: strongest": "faithfulness", "weights permuted": "permuted", "random connected": "random"}

@@ -59,6 +59,18 @@ def test_measure_then_curve_then_a_picture(here: Here, tmp_path: Path) -> None:
     assert len(rows) == 3
     edges = here("curve", A, "--edges", "--draw", str(tmp_path / "edges.svg"))
     assert (edges.code, "permuted_95" in edges.out) == (0, True)
+    assert "active_set" not in edges.out.splitlines()[0].split()
+    held = ("--active-set", "clean", "--errors", "default", "--errors", "remove", "--random-circuits", "1")
+    done = here("measure", A, "--sizes", "1", "--edges", "2", *held)
+    assert done.code == 0, done.err
+    both = here("curve", A, "--edges")
+    assert {"active_set", "errors", "without_errors"} <= set(both.out.splitlines()[0].split())
+    bare = json.loads(here("curve", A, "--edges", "--errors", "remove", "--format", "json").out)
+    assert {(row["errors"], row["active_set"]) for row in bare} == {("remove", "clean")}
+    assert (
+        "no edges were measured with ablation mean and errors keep"
+        in here("curve", A, "--edges", "--errors", "keep").err
+    )
     assert b"edges kept" in (tmp_path / "edges.svg").read_bytes()
     assert "no edges were measured with ablation zero" in here("curve", A, "--edges", "--ablation", "zero").err
     assert here("curve", A, "--sensitivity").code == 0
@@ -137,7 +149,8 @@ def test_sharing_measures_what_two_circuits_share_on_both_tasks(here: Here, made
         (("curve", A, "--sensitivity", "--edges"), "leave out --edges"),
         (("curve", A, "--sensitivity", "--task", A), "--task does not choose among the rows of --sensitivity"),
         (("curve", A, "--edges", "--target", "0.5"), "--target does not choose among the rows of --edges"),
-        (("measure", A, "--edges", "2", "--errors", "remove"), "edges are measured with errors as the circuit says"),
+        (("measure", A, "--edges", "2", "--errors", "keep"), "edges are measured with errors default"),
+        (("measure", A, "--active-set", "clean"), "ask for edges, or leave it out"),
         (("measure", A, "--last-features", "2", "--threshold", "0.1"), "so --threshold has no meaning there"),
         (("measure", A, "--last-features", "2", "--ablation", "zero", "--ablation", "mean"), "takes one --ablation"),
         (("combine", A, B, "--operation", "times"), "choose one of intersection"),

@@ -12,7 +12,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from circuit_atlas.analysis import faithfulness_curves, faithfulness_table
+from circuit_atlas.analysis import edge_curve, faithfulness_curves, faithfulness_table
+from circuit_atlas.analysis.telling import telling
 from circuit_atlas.cypher import Store, connect
 from circuit_atlas.errors import AtlasError, MeasureError
 from circuit_atlas.ingest import MeasureSettings, measure
@@ -264,6 +265,50 @@ def test_no_threshold_lies_below_the_floor(tmp_path: Path) -> None:
     assert max(row["n_nodes"] for row in rows if row["errors"] == "default") == len(ablated)
 
 
+def test_edges_without_errors_stand_beside_those_with_them(place: Place) -> None:
+    """Counted by hand from the stored edges; with every edge each treatment is the node set's own."""
+    node, edge = place.threshold(), 1e-3
+    about: dict[str, Any] = {"thresholds": (node,), "edge_thresholds": (edge,), "random_circuits": 2}
+    rows = place.measure(**about, active_sets=("mixed", "clean"))
+    assert len({row["id"] for row in rows}) == len(rows)
+    strong = {key for key, row in place.run.nodes().items() if abs(row["effect"]) > node and key[0].layer >= 0}
+    of = {"default": strong, "remove": {key for key in strong if key[1] != D_SAE}}
+    assert len(of["remove"]) < len(of["default"])
+    for errors, nodes in of.items():
+        kept = [
+            ends
+            for ends, weight in place.run.weights().items()
+            if abs(weight) > edge and ends[0] in nodes and (ends[1] is None or ends[1] in nodes)
+        ]
+        assert kept
+        mine = [row for row in rows if row["errors"] == errors and row.get("active_set") == "mixed"]
+        assert {row["n_nodes"] for row in mine} == {len(nodes)}
+        assert {row["n_edges"] for row in mine if row["edge_threshold"] is not None} == {len(kept)}
+        kinds = [row["kind"] for row in mine]
+        assert [kinds.count(kind) for kind in ("edges", "edges-permuted", "edges-random")] == [2, 2, 2]
+        (whole,) = (row for row in rows if (row["kind"], row["errors"]) == ("circuit", errors))
+        (every,) = (row for row in mine if row["edge_threshold"] is None)
+        assert every["circuit"] == pytest.approx(whole["circuit"], abs=1e-5)
+        assert every["empty"] == pytest.approx(whole["empty"], abs=1e-5)
+    table = edge_curve(place.store, "tiny")
+    with_errors = table[table["errors"] == "default"].reset_index()
+    without = table[table["errors"] == "remove"].reset_index()
+    assert with_errors["without_errors"].tolist() == without["faithfulness"].tolist()
+    assert set(table["active_set"]) == {"mixed", "clean"}
+    assert set(table.loc[table["edge_threshold"].notna(), "n_draws"]) == {2}
+    assert telling(table) == ["active_set"]
+
+
+def test_holding_a_choice_that_no_dictionary_makes_is_refused(tmp_path: Path) -> None:
+    run = run_tiny(tmp_path, kind="standard", method="atp", held_out_share=0.5, name="plain")
+    loaded = Loaded(run.subject.model, Suite("random", run.subject.dictionaries))
+    asked = MeasureSettings("plain", edges=1, active_sets=("mixed", "clean"))
+    with connect(f"ladybug:{tmp_path / 'atlas.lbug'}", create=True) as store:
+        store.write([run.circuit.rows])
+        with pytest.raises(MeasureError, match=r"is a TopK \(they are standard\), so active set clean would change"):
+            measure(store, asked, load_subject=lambda _: loaded)
+
+
 BAD: Sequence[tuple[dict[str, Any], str]] = [
     ({"circuit": "tinny"}, "tiny"),
     ({"on": "tinny"}, "tiny"),
@@ -277,6 +322,9 @@ BAD: Sequence[tuple[dict[str, Any], str]] = [
     ({"held_out": "a.jsonl"}, "without examples"),
     ({"examples": "/nowhere/a.jsonl"}, "there is no examples file"),
     ({"sizes": 0}, "at least 1, or mib"),
+    ({"active_sets": ("patch",), "edges": 1}, "active_sets has 'patch'; choose of mixed, clean"),
+    ({"active_sets": ("clean",)}, "where edges are measured: ask for edges, or leave it out"),
+    ({"edges": 1, "errors": ("keep",)}, "name one too"),
     ({"thresholds": (-1.0,)}, "is negative"),
 ]
 

@@ -99,6 +99,9 @@ def _sae(kind: str, normalisation: str, seed: int) -> Any:
         "rescaled topk": lambda: sae_lens.TopKSAE(
             sae_lens.TopKSAEConfig(**sizes, k=6, rescale_acts_by_decoder_norm=True)
         ),
+        "abstopk": lambda: sae_lens.saes.abstopk_sae.AbsTopKSAE(
+            sae_lens.saes.abstopk_sae.AbsTopKSAEConfig(**sizes, k=6)
+        ),
         "gated": lambda: sae_lens.GatedSAE(sae_lens.GatedSAEConfig(**sizes)),
         "jumprelu": lambda: sae_lens.JumpReLUSAE(sae_lens.JumpReLUSAEConfig(**sizes)),
     }

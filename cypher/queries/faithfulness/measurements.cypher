@@ -17,6 +17,7 @@
 // column means_over: string | inputs that the means are over
 // column errors: string | default (as the circuit says), keep, remove, nb_remove or nb_resid_only
 // column start_layer: integer | first layer that is ablated
+// column active_set: string or null | where edges were measured, what TopK dictionaries choose their active features on: mixed (what arrives) or clean
 // column split: string | which examples
 // column seed: integer or null | seed of a random circuit
 // column n_examples: integer | examples measured on
@@ -32,7 +33,7 @@ OPTIONAL MATCH (m)-[:ON_TASK]->(t:Task)
 RETURN m.id AS measurement, m.kind AS kind, t.id AS task, m.node_threshold AS node_threshold,
        m.edge_threshold AS edge_threshold, m.n_edges AS n_edges, m.level AS level, m.data_digest AS data_digest,
        m.n_nodes AS n_nodes, m.n_active AS n_active, m.ablation AS ablation, m.means_over AS means_over,
-       m.errors AS errors, m.start_layer AS start_layer, m.split AS split, m.seed AS seed,
+       m.errors AS errors, m.start_layer AS start_layer, m.active_set AS active_set, m.split AS split, m.seed AS seed,
        m.n_examples AS n_examples, m.m_full AS m_full, m.m_empty AS m_empty, m.m_circuit AS m_circuit,
        m.m_complement AS m_complement, m.faithfulness AS faithfulness, m.completeness AS completeness
 ORDER BY kind, errors, n_nodes, measurement
