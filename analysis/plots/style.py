@@ -18,12 +18,20 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY = "#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#56B4E9"
-GREY, INK = "#8A8A8A", "#262730"
+BLACK, GREY, INK = "#000000", "#8A8A8A", "#262730"
 
-SERIES = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY)
-MARKERS = ("o", "s", "^", "D", "v", "P")
+SERIES = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, BLACK)
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 
-DASHES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (1, 1)))
+DASHES = ("-", "--", "-.", (0, (8, 2)), (0, (3, 1, 1, 1, 1, 1)), (0, (2, 1)))
+DOTS = (0, (1, 1.4))
+"""Of what stands beside a line by chance; no dash of the others."""
+
+REFERENCE: Any = {"color": GREY, "linewidth": 0.8}
+"""Level lines to compare with."""
+
+BEHIND: Any = {"color": "#D4D4D4", "linewidth": 0.7, "zorder": 1.0}
+"""Lines of other panels behind those of one."""
 
 PAGE_WIDTH = 6.3
 """Inches: the width of the text on A4 or letter paper, so that 8-point labels stay 8 points in print."""
@@ -68,9 +76,22 @@ ERRORS = {
 
 
 def series(number: int) -> tuple[str, str]:
-    """Colour and marker of a series: a colour that comes again has another marker, up to 36 series."""
+    """Colour and marker of a series: a colour that comes again has another marker, up to 49 series."""
     again = number // len(SERIES)
     return SERIES[number % len(SERIES)], MARKERS[(number + again) % len(MARKERS)]
+
+
+def beside(colour: str) -> dict[str, Any]:
+    """Return the look of a chance level beside a line: dotted and thin, in the line's colour made lighter."""
+    from matplotlib.colors import to_hex, to_rgb
+
+    red, green, blue = (1.0 - 0.6 * (1.0 - part) for part in to_rgb(colour))
+    return {"color": to_hex((red, green, blue)), "linestyle": DOTS, "linewidth": 1.1}
+
+
+def small(**look: Any) -> dict[str, Any]:
+    """Return a look for a panel of a quarter of the page, where lines of the usual weight run together."""
+    return {"linewidth": 1.0, "markersize": 2.5, **look}
 
 
 def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
@@ -103,16 +124,6 @@ def new_axes(columns: int = 1, rows: int = 1, *, height: float = 3.0) -> tuple[F
         figure = Figure(figsize=(PAGE_WIDTH, height * rows), layout="constrained")
         panels = figure.subplots(rows, columns, squeeze=False)
     return figure, list(panels.flat)
-
-
-def count_on_logarithm(panel: Axes) -> None:
-    """Give a panel a logarithmic x axis for counts, with numbers at 1, 2 and 5 of each decade."""
-    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
-
-    panel.set_xscale("log")
-    panel.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-    panel.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
-    panel.xaxis.set_minor_formatter(NullFormatter())
 
 
 def require_picture(path: Path) -> Path:
