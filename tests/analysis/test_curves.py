@@ -116,7 +116,8 @@ def test_a_curve_has_its_points_with_what_stands_beside_them(stores: Mapping[str
     assert usual["random_median"].tolist() == pytest.approx([float("nan"), 0.2], nan_ok=True)
     # Every example keeps the same share, so that the quotient is the same in every resample.
     assert usual["low"].tolist() == usual["high"].tolist() == pytest.approx([0.5, 1.5])
-    with pytest.raises(QueryError, match="with ablation patch: run `circuit-atlas measure curved` first"):
+    advice = "with ablation patch: run `circuit-atlas measure curved --ablation patch` first"
+    with pytest.raises(QueryError, match=advice):
         faithfulness_curves(stores[engine], ["curved"], ablation="patch")
     with pytest.raises(QueryError, match="choose by task"):
         faithfulness_curves(stores[engine], ["curved"], colour="red")

@@ -337,13 +337,13 @@ def test_nodes_without_a_role_are_at_none_rather_than_at_the_same(
     store = filled[engine]
     found = compare(store, "he/subject", "some", "role")
     sizes = found.nodes.set_index("kind")[["n_a", "n_b", "n_shared"]]
-    assert sizes.loc["feature"].to_list() == [4, 2, 2]  # embed/1 and mlp_0/7 at the subject
+    assert [*sizes.loc["feature"]] == [4, 2, 2]  # embed/1 and mlp_0/7 at the subject
     assert found.nodes.set_index("kind").loc["error", "n_b"] == 0
     assert found.edges.set_index("kind").loc["feature", "n_b"] == 1
     assert found.nodes.attrs["compared"]["without_role"] == (0, 2)
     assert set(found.units["role"]) == {"subject", "verb"}
     counted = store.query("overlap_nodes", circuit_a="he/subject", circuit_b="some", level="role").set_index("kind")
-    assert counted[["n_a", "n_b", "n_shared"]].loc["feature"].to_list() == [4, 2, 2]
+    assert [*counted[["n_a", "n_b", "n_shared"]].loc["feature"]] == [4, 2, 2]
     edges = store.query("overlap_edges", circuit_a="he/subject", circuit_b="some", level="role").set_index("kind")
     assert edges.loc["feature", "n_b"] == 1
     with pytest.raises(QueryError, match="no node of circuit 'none' has a role: use level 'feature' or 'position'"):
