@@ -167,10 +167,10 @@ def _curves(store: NotedStore, circuits: list[str], errors: list[str] | None, on
     return found
 
 
-def _again(circuits: list[str], errors: list[str], *more: str) -> str:
+def _again(circuits: list[str], errors: list[str]) -> str:
     """Say how to measure circuits under treatments of errors."""
     options = [word for one in errors for word in ("--errors", one)]
-    return f"run `{shlex.join(['circuit-atlas', 'measure', *circuits, *options, *more])}` first"
+    return f"run `{shlex.join(['circuit-atlas', 'measure', *circuits, *options])}` first"
 
 
 def _sensitivity(store: NotedStore, circuits: list[str]) -> pd.DataFrame:
@@ -190,8 +190,8 @@ def _edges(store: NotedStore, circuits: list[str], errors: list[str] | None, onl
     if errors:
         table = table[table["errors"].isin(errors)]
         if table.empty:
-            again = _again(circuits, errors, "--edges", "8")
-            raise QueryError(f"no edges were measured with errors {' or '.join(errors)}: {again}")
+            way = "they are measured with errors default and remove alone"
+            raise QueryError(f"no edges were measured with errors {' or '.join(errors)}: {way}")
     return table
 
 

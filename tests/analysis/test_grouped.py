@@ -251,8 +251,8 @@ def test_a_grouping_of_what_is_no_longer_there_is_refused(store: Store) -> None:
     store.write([circuit("he/subject", SUBJECT[:2], [(0, 1, 0.4), (1, -1, -1.0)])])
     with pytest.raises(AtlasError, match="was replaced since it was grouped"):
         group_circuit(store, grouping, "groups")
-    with pytest.raises(QueryError, match="has no groups above these thresholds"):
-        group_circuit(store, group_nodes(store, "he/subject", edge_threshold=9.0), "groups")
+    with pytest.raises(QueryError, match=r"edge_threshold 9 leaves no edge of circuit 'he/subject', whose strongest"):
+        group_nodes(store, "he/subject", edge_threshold=9.0)
 
 
 def test_a_target_that_no_kept_edge_reaches_is_still_there(store: Store) -> None:

@@ -221,8 +221,8 @@ def test_false_discoveries_on_planted_units(tmp_path: Path) -> None:
     [
         (minimality, "sva", {}, "'sva' has no removals: make them with circuit-atlas hypotheses --leave-out"),
         (equivalence, "unlisted", {}, "no measurements with the metric of every example"),
-        (equivalence, "four", {"margin": 0.0}, "margin must be above 0"),
-        (equivalence, "four", {"margin_share": -0.1}, "margin must be above 0"),
+        (equivalence, "four", {"margin": 0.0}, "margin must be a finite number above 0"),
+        (equivalence, "four", {"margin_share": -0.1}, "margin must be a finite number above 0"),
         (independence, "four", {"alpha": 0.6}, "below 0.5"),
         (independence, [], {}, "at least one circuit"),
     ],

@@ -166,12 +166,13 @@ def test_paths_may_be_kept_to_those_whose_strength_is_defined(store: Store) -> N
 def test_thresholds_cut_paths(store: Store) -> None:
     assert strongest_paths(store, "he/subject", node_threshold=0.3)["strength"].tolist() == pytest.approx([0.36, -0.04])
     assert strongest_paths(store, "he/subject", edge_threshold=0.35)["strength"].tolist() == pytest.approx([0.36])
-    for nothing in (
-        strongest_paths(store, "he/subject", edge_threshold=1.0),
-        strongest_paths(store, "he/subject", edge_threshold=99.0),
+    nothing = strongest_paths(store, "he/subject", edge_threshold=1.0)  # one edge is left, and leads from no start
+    assert nothing.empty
+    assert nothing["rank"].dtype == "int64"
+    with pytest.raises(
+        QueryError, match="edge_threshold 99 leaves no edge of circuit 'he/subject', whose strongest among"
     ):
-        assert nothing.empty
-        assert nothing["rank"].dtype == "int64"
+        strongest_paths(store, "he/subject", edge_threshold=99.0)
 
 
 def test_bottlenecks_of_a_stored_circuit(store: Store) -> None:
@@ -182,7 +183,9 @@ def test_bottlenecks_of_a_stored_circuit(store: Store) -> None:
     assert table["share"].tolist() == pytest.approx([1.0, 0.6 / 0.64, 0.4 / 0.64, 0.24 / 0.64, 0.04 / 0.64])
     assert table["negative_flow"].tolist() == pytest.approx([0.04, 0.0, 0.04, 0.0, 0.04])
     assert table.attrs["total"] == pytest.approx({"positive": 0.6, "negative": 0.04})
-    assert bottlenecks(store, "he/subject", edge_threshold=99.0).empty
+    assert bottlenecks(store, "he/subject", edge_threshold=1.0).empty
+    with pytest.raises(QueryError, match="edge_threshold 99 leaves no edge"):
+        bottlenecks(store, "he/subject", edge_threshold=99.0)
     assert len(bottlenecks(store, "he/subject", limit=2)) == 2
 
 

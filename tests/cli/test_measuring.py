@@ -68,7 +68,7 @@ def test_measure_then_curve_then_a_picture(here: Here, tmp_path: Path) -> None:
     bare = json.loads(here("curve", A, "--edges", "--errors", "remove", "--format", "json").out)
     assert {(row["errors"], row["active_set"]) for row in bare} == {("remove", "clean")}
     assert (
-        "no edges were measured with ablation mean and errors keep"
+        "no edges were measured with errors keep: they are measured with errors default and remove alone"
         in here("curve", A, "--edges", "--errors", "keep").err
     )
     assert b"edges kept" in (tmp_path / "edges.svg").read_bytes()
