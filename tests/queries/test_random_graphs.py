@@ -77,6 +77,8 @@ def pooled_nodes(name: str, level: str) -> dict[tuple[object, ...], float]:
     pooled: dict[tuple[object, ...], float] = defaultdict(float)
     for site, index, position, effect in GRAPHS[name][0]:
         role = {1: "noun", 2: "subject", 3: "verb", 4: "verb"}.get(position or 0)
+        if level == "role" and role is None:
+            continue  # at no role, rather than at the same
         where = {"feature": None, "role": role, "position": position}[level]
         kind = "error" if index is None else "first_token" if position == 0 else "feature"
         pooled[kind, site, index, where] += effect
