@@ -234,7 +234,7 @@ def test_other_examples_of_other_lengths_are_measured_at_every_position(place: P
 
 
 def test_curves_name_the_command_where_nothing_was_measured(place: Place) -> None:
-    with pytest.raises(AtlasError, match="run `circuit-atlas measure tiny` first"):
+    with pytest.raises(AtlasError, match="run `circuit-atlas measure tiny --ablation never` first"):
         faithfulness_curves(place.store, ["tiny"], ablation="never")
 
 

@@ -76,8 +76,10 @@ def test_what_they_share_is_needed_by_both_and_enough_for_neither(found: Found) 
     for task in (A, B):
         assert found.left(BOTH, task, "kept") < 0.2
         assert found.left(BOTH, task, "ablated") < 0.4
-        assert found.left(BOTH, task, "ablated") < found.left(BOTH, task, "ablated_random") - 0.2
+        assert found.left(BOTH, task, "ablated") < found.left(BOTH, task, "ablated_random") - 0.1
+        assert found.left(BOTH, task, "random_leaves_more") == 1.0
     assert found.left(BOTH, OTHER, "ablated") > 0.85
+    assert found.left(BOTH, OTHER, "random_leaves_more") == 0.0
 
 
 def test_each_needs_what_it_has_alone_and_the_other_does_not(found: Found) -> None:
