@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from circuit_atlas.analysis.result import Asked, asked_for, rows_of
-from circuit_atlas.analysis.thresholds import no_edge_left, no_node_left, require_threshold
+from circuit_atlas.analysis.thresholds import refuse_nothing_left, require_threshold
 from circuit_atlas.errors import QueryError
 
 if TYPE_CHECKING:
@@ -125,14 +125,8 @@ def fetch_graph(
     require_threshold(store, circuit, node_threshold=node_threshold, edge_threshold=edge_threshold)
     edges = store.query("edges", circuit=circuit, node_threshold=node_threshold, edge_threshold=edge_threshold)
     nodes = store.query("nodes", circuit=circuit, node_threshold=node_threshold)
-    if not (nodes["kind"] != "target").any():
-        every = store.query("nodes", circuit=circuit)
-        strongest = every["effect"][every["kind"] != "target"].abs().max()
-        raise no_node_left(circuit, node_threshold, float(strongest))
-    if edges.empty and edge_threshold > 0.0:
-        every = store.query("edges", circuit=circuit, node_threshold=node_threshold)
-        if len(every):
-            raise no_edge_left(circuit, edge_threshold, float(every["weight"].abs().max()))
+    if edges.empty:
+        refuse_nothing_left(store, circuit, node_threshold=node_threshold, edge_threshold=edge_threshold)
     return graph_of(nodes, edges, least_z)
 
 

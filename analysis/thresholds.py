@@ -28,6 +28,23 @@ def require_threshold(store: Store, circuit: str, *, node_threshold: float = 0.0
     refuse_threshold(row["name"], row, node_threshold=node_threshold, edge_threshold=edge_threshold)
 
 
+def refuse_nothing_left(store: Store, circuit: str, *, node_threshold: float, edge_threshold: float) -> None:
+    """Refuse thresholds above every node, or above every edge among the nodes left; what holds none by itself passes.
+
+    Raises:
+        QueryError: a threshold leaves nothing.
+        UnknownCircuitError: there is no such circuit.
+
+    """
+    nodes = store.query("nodes", circuit=circuit)
+    effects = nodes["effect"][nodes["kind"] != "target"].abs()
+    if not (effects > node_threshold).any():
+        raise no_node_left(circuit, node_threshold, float(effects.max()))
+    weights = store.query("edges", circuit=circuit, node_threshold=node_threshold)["weight"].abs()
+    if len(weights) and not (weights > edge_threshold).any():
+        raise no_edge_left(circuit, edge_threshold, float(weights.max()))
+
+
 def no_node_left(circuit: str, threshold: float, strongest: float) -> QueryError:
     """Say that a threshold is above the strongest node of a circuit (units of the metric)."""
     return QueryError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from circuit_atlas.analysis.thresholds import require_threshold
+from circuit_atlas.analysis.thresholds import refuse_nothing_left, require_threshold
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,8 +30,12 @@ def error_exchange(
 
     Raises:
         UnknownCircuitError: there is no such circuit.
-        QueryError: the thresholds do not fit the circuit's selection.
+        QueryError: the thresholds do not fit the circuit's selection, or leave nothing.
 
     """
     require_threshold(store, circuit, node_threshold=node_threshold, edge_threshold=edge_threshold)
-    return store.query("error_exchange", circuit=circuit, node_threshold=node_threshold, edge_threshold=edge_threshold)
+    thresholds = {"node_threshold": node_threshold, "edge_threshold": edge_threshold}
+    found = store.query("error_exchange", circuit=circuit, **thresholds)
+    if found.empty:
+        refuse_nothing_left(store, circuit, **thresholds)
+    return found

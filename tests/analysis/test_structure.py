@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -78,7 +79,7 @@ def by_role(name: str, units: list[Unit], edges: list[Edge]) -> CircuitRows:
 def stores(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Filled]:
     """The circuits on each engine."""
     rows = [*small_circuits(), circuit("thread", THREAD, THREAD_EDGES), summed("summed")]
-    rows += [circuit("long", LONG, LONG_EDGES)]
+    rows += [circuit("long", LONG, LONG_EDGES), circuit("without edges", LONG, [])]
     rows += [circuit(name, *random_circuit(name, n)) for name, n in (("r2", 25), ("r4", 60))]
     rows += [
         circuit("starts at an error", [("embed", None, 2, 1.0), ("resid_1", 3, 2, 0.5)], [(0, 1, 0.5), (1, -1, 0.5)])
@@ -315,17 +316,27 @@ def test_an_unknown_circuit_is_met_with_the_nearest_name(stores: Filled) -> None
         edge_flow(stores["ladybug"], "he/subjekt")
 
 
-def test_thresholds_that_leave_nothing_give_tables_of_the_same_types(stores: Filled) -> None:
+ASKS: list[Callable[..., pd.DataFrame]] = [edge_flow, cut_flow, role_crossings, motifs, threads, error_exchange]
+
+
+def test_a_circuit_without_edges_gives_tables_of_the_same_types(stores: Filled) -> None:
     store = stores["ladybug"]
-    asks: list[Callable[..., pd.DataFrame]] = [edge_flow, cut_flow, role_crossings, motifs, threads, error_exchange]
-    for ask in asks:
-        found, nothing = ask(store, "r4"), ask(store, "r4", edge_threshold=99.0)
+    for ask in ASKS:
+        found, nothing = ask(store, "r4"), ask(store, "without edges")
         assert nothing.empty
         assert nothing.dtypes.tolist() == found.dtypes.tolist()
-    grouping = group_nodes(store, "r4", edge_threshold=99.0)
+    grouping = group_nodes(store, "without edges")
     assert grouping.groups.empty
     assert grouping.edges.empty
-    assert motif_chains(store, "r4", "any any", edge_threshold=99.0).attrs["count"] == 0
+    assert motif_chains(store, "without edges", "any any").attrs["count"] == 0
+
+
+def test_a_threshold_above_every_edge_is_refused_by_every_question(stores: Filled) -> None:
+    store = stores["ladybug"]
+    asks: list[Callable[..., object]] = [*ASKS, group_nodes, functools.partial(motif_chains, pattern="any any")]
+    for ask in asks:
+        with pytest.raises(QueryError, match="edge_threshold 99 leaves no edge of circuit 'r4', whose strongest among"):
+            ask(store, "r4", edge_threshold=99.0)
 
 
 EVERY: dict[str, Callable[[Store, str], pd.DataFrame]] = {
