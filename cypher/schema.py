@@ -289,7 +289,7 @@ LABELS: tuple[Label, ...] = (
         _props(
             _ID,
             ("feature_indices", NS, "features active on any example", True),
-            ("frequency", FS, "share of examples on which each is active", True),
+            ("frequency", FS, "share of examples on which each is active, on the clean or the patch input", True),
             ("mean_activation", FS, "mean activation of each where active", True),
             ("mean_active", F, "mean number of features active on one example, over all positions", True),
         ),

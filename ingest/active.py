@@ -21,7 +21,7 @@ class ActiveFeatures:
     Attributes:
         place: token position; 0 where positions are summed.
         feature: feature index.
-        frequency: share of examples on which it is active there.
+        frequency: share of examples on which it is active there, on either input.
         activation: mean activation on clean inputs where it is active on them (0 where it never is).
 
     """

@@ -24,7 +24,7 @@ class Active:
 
     Attributes:
         feature: their rows in the dictionary, ascending.
-        frequency: share of examples on which each is active.
+        frequency: share of examples on which each is active, on the clean or the patch input.
         activation: mean activation of each on clean inputs where it is active on them; 0 where it never is.
 
     """

@@ -32,6 +32,14 @@ KINDS = ("feature", "first_token", "error", "target")
 LEVELS = ("feature", "role", "position")
 FIRST_TOKEN_CHOICES = ("drop", "keep", "only")
 
+_OF_NODE: Mapping[str, tuple[str, type[Any]]] = {
+    "ordinal": ("ordinals", np.int64), "kind": ("kinds", object), "component": ("components", object),
+    "layer": ("layers", np.int64), "feature_index": ("feature_indices", np.int64),
+    "position": ("node_positions", np.int64), "role": ("roles", object), "first_token": ("first_token", np.int64),
+    "effect": ("effects", np.float64),
+}  # fmt: skip
+"""What is read of each node: which lists of the query `node_uses` hold it, and its type."""
+
 Edges = tuple[Ints, Ints, Floats]
 """Places of the nodes at both ends, and weights."""
 
@@ -124,17 +132,25 @@ def read_nodes(store: Store, names: Sequence[str], codes: Codes, groups: Sequenc
     At level role, nodes without one are left out: they have no place at which to be the same.
     """
     table, asked = _asked(store, "node_uses", names)
-    known = table["circuit"].isin(names)
+    nodes, circuit = _node_rows(table[table["circuit"].isin(names)], names)
     if codes.level == "role":
-        known &= (table["role"] != "") | (table["kind"] == "target")
-    if not known.all():  # a circuit between two of them in the alphabet was written meanwhile
-        table = table[known]
-    circuit = np.asarray(table["circuit"].map({name: place for place, name in enumerate(names)}), np.int64)
-    kind = np.asarray(table["kind"].map({"feature": FEATURE, "error": ERROR, "target": TARGET}), np.int64)
-    kind = np.where((kind == FEATURE) & table["is_first_token"].to_numpy(bool), FIRST_TOKEN, kind)
-    code = codes.encode(table, np.asarray(groups, np.int64)[circuit])
-    ordinal = table["ordinal"].to_numpy(np.int64)
-    return Reading(ordinal, circuit, code, kind, table["effect"].to_numpy(np.float64), asked)
+        known = ((nodes["role"] != "") | (nodes["kind"] == "target")).to_numpy()
+        nodes, circuit = nodes[known], circuit[known]
+    kind = np.asarray(nodes["kind"].map({"feature": FEATURE, "error": ERROR, "target": TARGET}), np.int64)
+    kind = np.where((kind == FEATURE) & (nodes["first_token"] == 1), FIRST_TOKEN, kind)
+    code = codes.encode(nodes, np.asarray(groups, np.int64)[circuit])
+    return Reading(nodes["ordinal"].to_numpy(), circuit, code, kind, nodes["effect"].to_numpy(), asked)
+
+
+def _node_rows(table: pd.DataFrame, names: Sequence[str]) -> tuple[pd.DataFrame, Ints]:
+    """Make a row a node of a row a circuit, in order of circuits and numbers, and give the place of each circuit."""
+    import pandas as pd
+
+    place = np.asarray(table["circuit"].map({name: place for place, name in enumerate(names)}), np.int64)
+    circuit = np.repeat(place, [len(some) for some in table["ordinals"]])
+    found = {one: _flat(table[lists], dtype) for one, (lists, dtype) in _OF_NODE.items()}
+    order = np.lexsort((found["ordinal"], circuit))
+    return pd.DataFrame({name: values[order] for name, values in found.items()}), circuit[order]
 
 
 def read_edges(
@@ -182,7 +198,7 @@ class _RowOf:
         return row
 
 
-def _flat(lists: pd.Series[Any], dtype: type[np.generic]) -> NDArray[Any]:
+def _flat(lists: pd.Series[Any], dtype: type[Any]) -> NDArray[Any]:
     """Put the lists of a column one behind the other."""
     return np.concatenate([np.zeros(0, dtype), *(np.asarray(one, dtype) for one in lists)])
 

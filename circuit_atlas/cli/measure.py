@@ -69,7 +69,8 @@ ErrorsOption = Annotated[
     typer.Option(
         "--errors",
         help="Error units: default (as the circuit says), keep, remove, nb_remove (out of the circuit alone) or "
-        "nb_resid_only (all but the residual stream's); repeatable. Without it: default and remove.",
+        "nb_resid_only (all but the residual stream's); repeatable. remove is always measured beside them. Without it: "
+        "default.",
     ),
 ]
 AblationOption = Annotated[
@@ -96,7 +97,7 @@ EdgesOption = Annotated[
         "--edges",
         min=0,
         help="Measure edge faithfulness too: at so many edge thresholds, with permuted and random edges beside each, "
-        "under errors default and remove where --errors names them.",
+        "under errors default, where --errors names it, and remove.",
     ),
 ]
 EdgeThresholdOption = Annotated[

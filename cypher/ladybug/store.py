@@ -43,13 +43,14 @@ class LadybugStore(GraphStore):
         self._thread = threading.RLock()
         self._reader: Handle | None = None
         self._generation = -1
-        self._refuse_unfit(create=create and not read_only)
+        create = create and not read_only
+        self._refuse_unfit(create=create)
         self._lock = FileLock(path, wait)
         self._backup = Backup(path)
         try:
             if not path.exists():
                 self._create()
-            self._check_version()
+            self._check_version(create=create)
         except BaseException:
             self.close()
             raise
@@ -90,13 +91,15 @@ class LadybugStore(GraphStore):
             )
             connection.execute("COMMIT")
 
-    def _check_version(self) -> None:
+    def _check_version(self, *, create: bool) -> None:
         with self._reading() as handle:
             connection = handle.connection
             names = {row[0] for row in connection.execute("CALL show_tables() RETURN name").get_all()}
             if names and "Meta" not in names:
                 raise StoreError(f"{self._path} is a LadybugDB file, but no store of circuits: name another file")
             found = connection.execute(READ_VERSION, {"id": keys.META}).get_all() if names else []
+        if not found and not create:
+            raise StoreError(f"{self._path} holds no store yet: write a circuit into it with `circuit-atlas discover`")
         if not found:
             self._create()
         else:

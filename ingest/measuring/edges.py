@@ -214,8 +214,8 @@ def _asked_for(bench: Bench, asked: MeasureSettings) -> list[tuple[Setting, floa
 def measure_edges(store: Store, bench: Bench, asked: MeasureSettings, reporter: Reporter) -> list[dict[str, Any]]:
     """Measure edge sets of each node set under each setting asked for, errors as the circuit says and all ablated.
 
-    Of the treatments of errors that are asked for, `default` and `remove` count: under others, error units outside the
-    circuit compute, or come back in the complement, and there are no stored edges to say what reaches them.
+    Of other treatments of errors than `default` and `remove` there are no edges: under them, error units outside the
+    circuit compute, or come back in the complement, and no stored edge says what reaches them.
 
     Returns:
         rows of `Measurement` without key.
@@ -262,8 +262,7 @@ def _plan(edges: CircuitEdges, asked: MeasureSettings) -> Iterator[_EdgeRun]:
     wanted = asked.edge_thresholds or thresholds_of(ranked, spread_sizes(asked.edges, len(ranked)), edges.floor)
     if "default" in asked.errors:
         yield from _points(edges, "default", wanted, asked)
-    if "remove" in asked.errors:
-        yield from _points(edges.without_errors(), "remove", wanted, asked)
+    yield from _points(edges.without_errors(), "remove", wanted, asked)
 
 
 def _points(

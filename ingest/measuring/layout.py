@@ -31,6 +31,7 @@ from circuit_atlas.ingest.measuring.stored import (
     read_stored,
     refuse_above_all,
     refuse_below_floor,
+    refuse_late_start,
     refuse_other_template,
     settings_of_data,
     settle_level,
@@ -127,7 +128,7 @@ class Bench:
         """Every combination of ablation, inputs of means and start layer that is asked for.
 
         Raises:
-            MeasureError: there is no patch input to ablate to, or no layer is left to ablate.
+            MeasureError: there is no patch input to ablate to.
 
         """
         pair = self.work.is_pair
@@ -136,12 +137,6 @@ class Bench:
             raise MeasureError(f"{self.task!r} has single prompts, so there is no patch input: choose another ablation")
         third = -(-self.subject.model.n_layers // 3)
         layers = [third if layer < 0 else layer for layer in asked.start_layers]
-        if max(layers) >= self.subject.model.n_layers:
-            last = self.subject.model.n_layers - 1
-            raise MeasureError(
-                f"start layer {max(layers)} leaves no layer of {last + 1} to ablate: name one from 0 to {last}, or -1 "
-                "for after the first third"
-            )
         found = []
         for ablation, layer in itertools.product(asked.ablations, layers):
             for means in over if ablation == "mean" else ("none",):
@@ -183,6 +178,7 @@ def lay_out(
 
     """
     stored = read_stored(store, settings.circuit)
+    refuse_late_start(stored, settings.start_layers)
     given, task = settings_of_data(store, stored, settings)
     level = settle_level(stored, settings, own=not settings.on and not settings.examples)
     if level == stored.positions:

@@ -65,6 +65,8 @@ def measure(
     reporter = reporter or Silent()
     bench = lay_out(store, settings, load_subject)
     bench.say_left_out(reporter)
+    if not settings.random_circuits:
+        reporter.note("no random circuits are measured beside these: whether a figure is more than theirs stays unsaid")
     if settings.of_edges:
         refuse_idle_active_sets(bench, settings)
     measured = _grid(bench, settings, reporter)
@@ -119,5 +121,11 @@ def _plan(bench: Bench, asked: MeasureSettings, setting: Setting, thresholds: Se
             )
     seeds = range(asked.seed, asked.seed + asked.random_circuits)
     return plan_runs(
-        bench.circuit, sites, bench.widths(sites), thresholds, asked.errors, seeds, ablate_random=asked.ablate_random
+        bench.circuit,
+        sites,
+        bench.widths(sites),
+        thresholds,
+        asked.treatments,
+        seeds,
+        ablate_random=asked.ablate_random,
     )

@@ -31,7 +31,7 @@ class MeasureSettings:
         thresholds: node thresholds; none: chosen by the data.
         sizes: how they are chosen: so many, evenly over the logarithm of the size; or `mib`, that benchmark's shares.
         target_faithfulness: look for the smallest circuit at least so faithful, and measure it too.
-        errors: treatments of error units.
+        errors: treatments of error units; `remove` is measured beside every other.
         ablations: what ablated units are set to.
         means_over: inputs that means are over.
         start_layers: first layer that is ablated; -1 stands for the first third of the layers.
@@ -39,7 +39,7 @@ class MeasureSettings:
         ablate_random: whether random circuits are ablated too, as a null of what ablating the circuit does.
         edges: at how many edge thresholds edge faithfulness is measured, of each node threshold that is named, or
             of the circuit of a quarter of the units active on an example; 0: none. Of the treatments of errors,
-            `default` and `remove` are measured.
+            `default` where it is asked for, and `remove`.
         edge_thresholds: edge thresholds in place of so many chosen by the data.
         active_sets: what TopK dictionaries choose their active features on where edges are measured: mixed (what
             arrives) or clean (the clean input).
@@ -67,7 +67,7 @@ class MeasureSettings:
     thresholds: tuple[float, ...] = ()
     sizes: int | Literal["mib"] = 8
     target_faithfulness: float | None = None
-    errors: tuple[Errors, ...] = ("default", "remove")
+    errors: tuple[Errors, ...] = ("default",)
     ablations: tuple[Ablation, ...] = ("mean",)
     means_over: tuple[MeansOver, ...] = ()
     start_layers: tuple[int, ...] = (0,)
@@ -114,6 +114,11 @@ class MeasureSettings:
             raise SettingsError("a threshold is negative; effects and weights are compared by size")
         if any(layer < -1 for layer in self.start_layers):
             raise SettingsError("start_layers must be layers from 0, or -1 for the first third of them")
+
+    @property
+    def treatments(self) -> tuple[Errors, ...]:
+        """Treatments of errors that are measured: those asked for, and none left, which says what they carry."""
+        return tuple(dict.fromkeys((*self.errors, "remove")))
 
     @property
     def of_edges(self) -> bool:

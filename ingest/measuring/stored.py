@@ -60,6 +60,7 @@ class StoredCircuit:
         nodes: features and errors.
         node_floor: absolute effect above which nodes were stored (units of the metric).
         edge_floor: likewise edges, by absolute weight.
+        n_layers: transformer blocks of its model.
 
     """
 
@@ -71,6 +72,7 @@ class StoredCircuit:
     nodes: Sequence[StoredNode]
     node_floor: float
     edge_floor: float
+    n_layers: int
 
 
 def read_stored(store: Store, name: str) -> StoredCircuit:
@@ -90,6 +92,7 @@ def read_stored(store: Store, name: str) -> StoredCircuit:
     given = {key: value for key, value in json.loads(row["settings"]).items() if key in FIELDS}
     # Names of model and dictionaries as the graph has them, wherever their files lie today.
     given |= {"model_id": unquote(row["model"]), "suite": row["suite"]}
+    stored = store.query("nodes", circuit=row["name"]).to_dict("records")
     nodes = [
         StoredNode(
             node["id"],
@@ -99,12 +102,13 @@ def read_stored(store: Store, name: str) -> StoredCircuit:
             node["role"] if isinstance(node["role"], str) else None,
             float(node["effect"]),
         )
-        for node in store.query("nodes", circuit=row["name"]).to_dict("records")
+        for node in stored
         if node["kind"] != "target"
     ]
     floors = (float(row["node_floor"]), float(row["edge_floor"]))
+    (n_layers,) = (int(node["layer"]) for node in stored if node["kind"] == "target")  # it stands after the last one
     return StoredCircuit(
-        row["name"], row["id"], row["task"], row["positions"], DiscoverSettings(**given), nodes, *floors
+        row["name"], row["id"], row["task"], row["positions"], DiscoverSettings(**given), nodes, *floors, n_layers
     )
 
 
@@ -251,6 +255,20 @@ def refuse_above_all(circuit: StoredCircuit, level: Place, thresholds: Sequence[
             raise MeasureError(
                 f"no node of {circuit.name!r} has an absolute effect above {threshold:g}; the largest is {largest:.4g}"
             )
+
+
+def refuse_late_start(circuit: StoredCircuit, start_layers: Sequence[int]) -> None:
+    """Refuse start layers behind the last layer, which needs no model to be known.
+
+    Raises:
+        MeasureError: one is.
+
+    """
+    if max(start_layers) >= circuit.n_layers:
+        raise MeasureError(
+            f"start layer {max(start_layers)} leaves no layer of {circuit.n_layers} to ablate: name one from 0 to "
+            f"{circuit.n_layers - 1}, or -1 for after the first third"
+        )
 
 
 def refuse_other_template(circuit: StoredCircuit, examples: Sequence[TokenExample]) -> None:

@@ -24,6 +24,7 @@ from circuit_atlas.ingest.preparation import Loaded
 from circuit_atlas.ingest.settings import DiscoverSettings
 from circuit_atlas.ingest.sites import Site
 from circuit_atlas.ingest.tokens import tokenise
+from tests.ingest.noted import Noted
 from tests.ingest.tiny import D_SAE
 from tests.ingest.tiny_runs import TinyRun, run_tiny, write_examples
 
@@ -45,12 +46,13 @@ class Place:
     def held(self) -> list[TokenExample]:
         return tokenise(read_examples(self.folder / "held.jsonl"), self.run.subject.model.tokenizer)
 
-    def measure(self, **given: Any) -> list[dict[str, Any]]:
+    def measure(self, reporter: Noted | None = None, **given: Any) -> list[dict[str, Any]]:
         chosen: dict[str, Any] = {"circuit": "tiny", "random_circuits": 0} | given
         subject = self.run.subject
         loaded = Loaded(subject.model, Suite("random", subject.dictionaries))
         settings = MeasureSettings(**chosen)
-        return [dict(row) for row in measure(self.store, settings, load_subject=lambda _: loaded).rows]
+        found = measure(self.store, settings, reporter=reporter, load_subject=lambda _: loaded)
+        return [dict(row) for row in found.rows]
 
     def threshold(self, kept: int = KEPT) -> float:
         sizes = sorted((abs(row["effect"]) for key, row in self.run.nodes().items() if key[0].layer >= 0), reverse=True)
@@ -138,8 +140,9 @@ def members(place: Place, threshold: float, errors: str = "default") -> set[tupl
 )
 def test_each_ablation_against_the_literal_one(place: Place, ablation: str, means: str, errors: str) -> None:
     threshold = place.threshold()
-    given = {"means_over": (means,)} if means != "none" else {}
-    (row,) = place.measure(thresholds=(threshold,), ablations=(ablation,), errors=(errors,), seed=3, **given)
+    given: dict[str, Any] = {"means_over": (means,)} if means != "none" else {}
+    rows = place.measure(thresholds=(threshold,), ablations=(ablation,), errors=(errors,), seed=3, **given)
+    (row,) = (row for row in rows if row["errors"] == errors)
     examples = resample(place.held, 3) if ablation == "resample" else place.held
     kept = members(place, threshold, errors)
 
@@ -167,13 +170,30 @@ def test_what_discovery_measured_is_measured_again_under_the_same_key(place: Pla
 
 
 def test_another_seed_of_resampling_is_another_measurement(place: Place) -> None:
-    given: dict[str, Any] = {"thresholds": (place.threshold(),), "errors": ("default",), "ablations": ("resample",)}
+    given: dict[str, Any] = {"thresholds": (place.threshold(),), "errors": ("remove",), "ablations": ("resample",)}
     one, again, other = (place.measure(**given, seed=seed)[0] for seed in (1, 1, 2))
     (plain,) = place.measure(**given | {"ablations": ("zero",)}, seed=1)
 
     assert (one["id"] == again["id"], one["id"] == other["id"]) == (True, False)
     assert [row["data_digest"] for row in (one, other)] == [f"{plain['data_digest']}+{seed}" for seed in (1, 2)]
     assert one["circuit"] != pytest.approx(other["circuit"], abs=1e-6)
+
+
+@pytest.mark.parametrize("errors", ["default", "keep", "nb_remove"])
+def test_the_circuit_without_errors_stands_beside_each_point(place: Place, errors: str) -> None:
+    rows = place.measure(sizes=3, random_circuits=1, errors=(errors,))
+    found = {e: sorted((r["kind"], r["node_threshold"]) for r in rows if r["errors"] == e) for e in (errors, "remove")}
+    assert {row["errors"] for row in rows} == {errors, "remove"}
+    assert found["remove"] == found[errors]
+    assert len(found[errors]) == 6
+
+
+def test_that_no_random_circuits_stand_beside_the_points_is_said(place: Place) -> None:
+    for count, lines in ((0, 1), (1, 0)):
+        said = Noted()
+        place.measure(sizes=1, random_circuits=count, reporter=said)
+        assert len(said.lines) == lines
+        assert all("no random circuits are measured beside these" in line for line in said.lines)
 
 
 def test_random_circuits_stand_beside_each_point_with_its_errors(place: Place) -> None:
@@ -213,17 +233,17 @@ def test_undefined_faithfulness_is_null_without_an_interval_and_no_target(place:
     given: dict[str, Any] = {"examples": str(path), "split": "all", "errors": ("default",), "sizes": 2}
     rows = place.measure(**given)
 
-    assert [row["faithfulness"] for row in rows] == [None, None]
+    assert [row["faithfulness"] for row in rows] == [None] * 4  # with errors and without
     table = faithfulness_table(place.store, "tiny")
     figures = table.loc[table["task"] == "cancelling", ["faithfulness", "low", "high", "completeness_low"]]
-    assert (len(figures), bool(figures.isna().all(axis=None))) == (2, True)
+    assert (len(figures), bool(figures.isna().all(axis=None))) == (4, True)
     with pytest.raises(MeasureError, match="faithfulness of 'tiny' is undefined on these examples"):
         place.measure(**given, target_faithfulness=0.5)
 
 
 def test_other_examples_of_other_lengths_are_measured_at_every_position(place: Place) -> None:
     path = write_examples(place.folder / "other.jsonl", pairs=True, lengths=(5, 7, 7, 5, 6, 6))
-    rows = place.measure(thresholds=(place.threshold(),), examples=str(path), split="all", errors=("default",))
+    rows = place.measure(thresholds=(place.threshold(),), examples=str(path), split="all", errors=("remove",))
 
     assert [(row["level"], row["n_examples"]) for row in rows] == [("sum", 6)]
     with pytest.raises(AtlasError, match="tokens"):
@@ -327,6 +347,11 @@ BAD: Sequence[tuple[dict[str, Any], str]] = [
     ({"edges": 1, "errors": ("keep",)}, "name one too"),
     ({"thresholds": (-1.0,)}, "is negative"),
 ]
+
+
+def test_a_start_layer_that_leaves_none_is_refused_before_the_model_loads(place: Place) -> None:
+    with pytest.raises(MeasureError, match="start layer 2 leaves no layer of 2 to ablate: name one from 0 to 1"):
+        measure(place.store, MeasureSettings("tiny", start_layers=(0, 2)), load_subject=lambda _: pytest.fail("loaded"))
 
 
 @pytest.mark.parametrize(("given", "words"), BAD)

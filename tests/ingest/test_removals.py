@@ -130,3 +130,13 @@ def test_what_cannot_be_measured_is_said(
         store.write([run.circuit.rows])
         with pytest.raises(MeasureError, match=said):
             removals(store, run, thresholds=thresholds)
+
+
+def test_a_start_layer_behind_every_node_is_refused(tmp_path: Path) -> None:
+    options: dict[str, Any] = {"held_out_share": 0.5, "measure_thresholds": 1, "random_circuits": 0}
+    run = run_tiny(tmp_path, method="atp", lengths=(LENGTH,) * 8, max_nodes=1, max_edges=0, name="tiny", **options)
+    assert [site.layer for site, *_ in run.nodes()] == [0]
+    with connect(f"ladybug:{tmp_path / 'atlas.lbug'}") as store:
+        store.write([run.circuit.rows])
+        with pytest.raises(MeasureError, match="no node of 'tiny' stands where units are ablated: choose another"):
+            removals(store, run, start_layers=(1,))

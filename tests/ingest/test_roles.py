@@ -22,7 +22,7 @@ from circuit_atlas.ingest import (
 )
 from circuit_atlas.ingest.dictionary_files import Suite
 from circuit_atlas.ingest.preparation import Loaded
-from circuit_atlas.progress import Silent
+from tests.ingest.noted import Noted
 from tests.ingest.tiny import make_subject
 from tests.ingest.tiny_runs import EDGE, write_examples
 
@@ -159,17 +159,6 @@ def test_measured_with_its_nodes_by_role_and_kept_in_a_store(tmp_path: Path) -> 
     assert keys <= set(nodes["id"])
 
 
-class Noted(Silent):
-    """Keeps what is said."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def note(self, line: str) -> None:
-        """Keep the line."""
-        self.lines.append(line)
-
-
 def _renamed(examples: Path, **names: str) -> Path:
     """The same examples with roles of other names."""
     rows = [json.loads(line) for line in examples.read_text().splitlines()]
@@ -184,7 +173,7 @@ def test_nodes_at_roles_that_other_examples_lack_are_left_out_and_named(tmp_path
     part = _renamed(examples, of="in")
     other = _renamed(examples, start="a", noun="b", of="c", verb="d")
     asked = MeasureSettings(
-        "by role", examples=str(part), held_out=str(part), level="role", sizes=1, random_circuits=0, errors=("default",)
+        "by role", examples=str(part), held_out=str(part), level="role", sizes=1, random_circuits=1, errors=("default",)
     )
     said = Noted()
     with connect(str(tmp_path / "atlas.lbug")) as store:

@@ -48,6 +48,17 @@ def test_a_file_that_cannot_be_opened(tmp_path: Path) -> None:
     assert "/proc" in refusal("/proc/atlas.lbug")
 
 
+def test_an_empty_file_becomes_a_store_only_where_one_is_made(tmp_path: Path) -> None:
+    path = tmp_path / "empty.lbug"
+    path.touch()
+    for options in ({"create": False}, {"read_only": True}):
+        assert f"{path} holds no store yet" in refusal(str(path), **options)
+    assert path.read_bytes() == b""
+    with connect(str(path)) as store:
+        store.write(small_circuits()[:1])
+        assert store.rows("MATCH (c:Circuit) RETURN c.name AS name") == [{"name": "he/subject"}]
+
+
 def test_a_url_that_means_nothing() -> None:
     assert "no kind of store 'mysql'" in refusal(f"mysql://user:{SECRET}@host/db")
     assert "names no host" in refusal("neo4j://")

@@ -9,7 +9,7 @@
 // column mean_active: float | mean number of features active on one example, over all positions
 // column d_sae: integer | features of the dictionary
 // column feature_indices: list of integers | features active on any example
-// column frequency: list of floats [share] | examples on which each of them is active
+// column frequency: list of floats [share] | examples on which each of them is active, on the clean or the patch input
 // column mean_activation: list of floats | mean activation of each where active
 MATCH (c:Circuit)-[:DREW_FROM]->(k:Candidates)-[:OF_SAE]->(s:Sae)
 WHERE c.name = $circuit

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +11,8 @@ import pytest
 
 from circuit_atlas.cypher.rows import Pair
 from circuit_atlas.ingest import DiscoveredCircuit, DiscoverSettings, discover
-from circuit_atlas.progress import Advance
 from tests.ingest.handmade.attention import KAPPA, VALUES, Array, attention, derivatives, load, means, write_model
+from tests.ingest.noted import Noted
 
 CLEAN, PATCH, LAST = "A B A", "B D B", 2
 MODERATE = 0.9
@@ -26,23 +24,7 @@ Node = tuple[str, int, int]
 """Site, feature, position."""
 
 
-class Notes:
-    """A reporter that keeps what is said."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    @contextlib.contextmanager
-    def task(self, title: str, total: int) -> Iterator[Advance]:
-        """Open no bar."""
-        yield lambda steps: None
-
-    def note(self, line: str) -> None:
-        """Keep one line."""
-        self.lines.append(line)
-
-
-def find(folder: Path, beta: float, notes: Notes | None = None, **settings: Any) -> DiscoveredCircuit:
+def find(folder: Path, beta: float, notes: Noted | None = None, **settings: Any) -> DiscoveredCircuit:
     write_model(folder / "model", beta)
     line = {"clean_prefix": CLEAN, "patch_prefix": PATCH, "clean_answer": " clean", "patch_answer": " patch"}
     (folder / "pair.jsonl").write_text(json.dumps({**line, **settings.pop("prompts", {})}))
@@ -156,7 +138,7 @@ STEEP = 8 / ((1.2 * 0.7 + 0.3) * (1.0 - 0.5) / 4)
 
 def test_a_saturated_softmax_hides_the_keys_from_gradients_and_that_is_said(tmp_path: Path) -> None:
     """With a key-side score of 8 the last key has all attention; moving it to the other's value halves that."""
-    notes = Notes()
+    notes = Noted()
     circuit = find(tmp_path, STEEP, notes, prompts=SATURATED, node_floor=1e-7, edge_floor=1e-9, exact_edges=500)
     by_weight, by_hand = edges(circuit), edges(circuit, "exact_weight")
     key = (("resid_0", M[1], 1), ("attn_1", OUT[0], 1))
@@ -172,6 +154,6 @@ def test_a_saturated_softmax_hides_the_keys_from_gradients_and_that_is_said(tmp_
 
 
 def test_with_moderate_attention_nothing_is_said_of_saturation(tmp_path: Path) -> None:
-    notes = Notes()
+    notes = Noted()
     find(tmp_path, 0.05, notes, exact_edges=500)
     assert not any("saturated" in line for line in notes.lines)
