@@ -114,12 +114,14 @@ def read_pair(store: Store, a: str, b: str, level: str, cut: Cut, *, edges: bool
     """
     if level not in LEVELS:
         raise QueryError(f"level is {level!r}; it must be one of {', '.join(LEVELS)}")
-    names = resolve_circuit(store, a), resolve_circuit(store, b)
     heads = store.query("comparable", derived="keep")
     asked = asked_for(heads)
     heads.attrs = {}
+    known = set(heads["circuit"])
+    one_name, other_name = (name if name in known else resolve_circuit(store, name) for name in (a, b))
+    names = one_name, other_name
     for name in names:
-        if name not in set(heads["circuit"]):
+        if name not in known:
             raise of_groups(name, "is compared with none")
     both = heads.set_index("circuit").loc[list(names)].reset_index()
     one, other = both.iloc[0], both.iloc[1]
