@@ -31,7 +31,8 @@ demo: setup-run  ## find, measure and compare the circuits of the shipped model 
 test:  ## run every test, with a real Neo4j and a real browser
 	@$(PYTHON) scripts/system_check.py test
 	@$(PYTHON) scripts/environment.py dev
-	$(VENV)/python -m pytest $(PYTEST_OPTIONS)
+	OMP_NUM_THREADS=1 $(VENV)/python -m pytest -n 2 --dist loadfile -m "not alone" $(PYTEST_OPTIONS)
+	$(VENV)/python -m pytest -m alone $(PYTEST_OPTIONS)
 
 check: setup  ## check format, lint and types
 	$(VENV)/ruff format --check .

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -33,9 +34,14 @@ def ensure_jars() -> Path:
     folder = jars_folder()
     if not folder.is_dir():
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".fetch-") as fresh:
-            _fetch(Path(fresh) / "jars")
-            _put_in_place(Path(fresh) / "jars", folder)
+        # One process at a time: Maven's own repository is not made for several.
+        with folder.with_name(f".{folder.name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not folder.is_dir():
+                with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".fetch-") as fresh:
+                    _fetch(Path(fresh) / "jars")
+                    # Renamed whole, so that nobody ever sees half a folder.
+                    (Path(fresh) / "jars").rename(folder)
     return folder
 
 
@@ -48,12 +54,3 @@ def _fetch(into: Path) -> None:
     if done.returncode != 0:
         lines = [line for line in done.stdout.splitlines() if line.strip()] or ["no message"]
         raise StoreError(f"Maven cannot fetch Neo4j {VERSION}: {lines[0]}")
-
-
-def _put_in_place(fresh: Path, folder: Path) -> None:
-    """Rename whole, so that nobody ever sees half a folder; another process may have been first."""
-    try:
-        fresh.rename(folder)
-    except OSError:
-        if not folder.is_dir():
-            raise

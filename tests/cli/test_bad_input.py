@@ -247,6 +247,7 @@ def test_a_full_disk(store: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_ctrl_c_in_the_middle(store: str) -> None:
     runaway = "UNWIND range(1, 100000000) AS a UNWIND range(1, 100000) AS b RETURN sum(a * b) AS total"
     process = _in_a_process(["query", runaway, "--time-limit", "12", "--store", store])

@@ -27,7 +27,7 @@ from circuit_atlas.progress import Advance
 from tests.cli.toy import make_dictionaries, make_examples, make_model, pair
 from tests.source_tree import ROOT
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 
 class Notes:

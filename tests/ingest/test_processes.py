@@ -24,7 +24,7 @@ from circuit_atlas.ingest.worker import Share
 from circuit_atlas.progress import Advance, Silent
 from tests.cli.toy import make_dictionaries, make_examples, make_model, pair
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 TWO = "cpu,cpu"
 WORDS = ("man", "dog", "men")

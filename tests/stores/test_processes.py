@@ -13,6 +13,8 @@ from circuit_atlas.errors import StoreBusyError
 from tests.stores.processes import drain, said, worker
 from tests.stores.versions import look, version
 
+pytestmark = pytest.mark.alone
+
 KILLS = 6
 """Moments that the suite kills at; `python -m bench graph` does fifty on each engine."""
 
