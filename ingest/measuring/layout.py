@@ -26,6 +26,7 @@ from circuit_atlas.ingest.measuring.settings import MeasureSettings, Place
 from circuit_atlas.ingest.measuring.stored import (
     StoredCircuit,
     StoredNode,
+    first_layers,
     members,
     outside,
     read_stored,
@@ -135,8 +136,7 @@ class Bench:
         over = asked.means_over or (("clean+patch",) if pair else ("clean",))
         if not pair and ("patch" in asked.ablations or set(over) - {"clean"}):
             raise MeasureError(f"{self.task!r} has single prompts, so there is no patch input: choose another ablation")
-        third = -(-self.subject.model.n_layers // 3)
-        layers = [third if layer < 0 else layer for layer in asked.start_layers]
+        layers = first_layers(asked.start_layers, self.stored.n_layers)
         found = []
         for ablation, layer in itertools.product(asked.ablations, layers):
             for means in over if ablation == "mean" else ("none",):

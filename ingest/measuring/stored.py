@@ -257,6 +257,11 @@ def refuse_above_all(circuit: StoredCircuit, level: Place, thresholds: Sequence[
             )
 
 
+def first_layers(start_layers: Sequence[int], n_layers: int) -> list[int]:
+    """Return the first layer that is ablated for each start layer; -1 stands for the first third, rounded up."""
+    return [-(-n_layers // 3) if layer < 0 else layer for layer in start_layers]
+
+
 def refuse_late_start(circuit: StoredCircuit, start_layers: Sequence[int]) -> None:
     """Refuse start layers behind the last layer, which needs no model to be known.
 
@@ -264,9 +269,10 @@ def refuse_late_start(circuit: StoredCircuit, start_layers: Sequence[int]) -> No
         MeasureError: one is.
 
     """
-    if max(start_layers) >= circuit.n_layers:
+    last = max(first_layers(start_layers, circuit.n_layers))
+    if last >= circuit.n_layers:
         raise MeasureError(
-            f"start layer {max(start_layers)} leaves no layer of {circuit.n_layers} to ablate: name one from 0 to "
+            f"start layer {last} leaves no layer of {circuit.n_layers} to ablate: name one from 0 to "
             f"{circuit.n_layers - 1}, or -1 for after the first third"
         )
 

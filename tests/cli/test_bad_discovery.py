@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Command
-from tests.cli.test_bad_input import refused
+from tests.cli.test_bad_input import assert_refused
 from tests.cli.toy import D_MODEL, PAIRS, make_dictionaries, make_examples, make_model, pair
 
 pytestmark = pytest.mark.slow
@@ -88,65 +88,65 @@ EXAMPLES: dict[str, tuple[list[str], tuple[str, ...]]] = {
 def test_examples(lines: list[str], culprits: tuple[str, ...], atlas_here: Command, toy: Path, tmp_path: Path) -> None:
     examples = make_examples(tmp_path / "examples.jsonl", lines)
     store = tmp_path / "atlas.lbug"
-    refused(atlas_here(*arguments(toy, store, examples=examples)), *culprits)
+    assert_refused(atlas_here(*arguments(toy, store, examples=examples)), *culprits)
 
 
 def test_no_examples_file(atlas_here: Command, toy: Path, tmp_path: Path) -> None:
-    refused(atlas_here(*arguments(toy, tmp_path / "a.lbug", examples="none.jsonl")), "none.jsonl")
+    assert_refused(atlas_here(*arguments(toy, tmp_path / "a.lbug", examples="none.jsonl")), "none.jsonl")
 
 
 def test_no_such_model(atlas_here: Command, toy: Path, tmp_path: Path) -> None:
-    refused(atlas_here(*arguments(toy, tmp_path / "a.lbug", model="./no-model")), "no-model")
+    assert_refused(atlas_here(*arguments(toy, tmp_path / "a.lbug", model="./no-model")), "no-model")
 
 
 def test_a_folder_that_is_no_model(atlas_here: Command, toy: Path, tmp_path: Path) -> None:
-    refused(atlas_here(*arguments(toy, tmp_path / "a.lbug", model=tmp_path)), "config.json")
+    assert_refused(atlas_here(*arguments(toy, tmp_path / "a.lbug", model=tmp_path)), "config.json")
 
 
 def test_no_such_dictionaries(atlas_here: Command, toy: Path, tmp_path: Path) -> None:
-    refused(atlas_here(*arguments(toy, tmp_path / "a.lbug", dictionaries="./none")), "none")
+    assert_refused(atlas_here(*arguments(toy, tmp_path / "a.lbug", dictionaries="./none")), "none")
 
 
 def test_an_empty_folder_of_dictionaries(atlas_here: Command, toy: Path, tmp_path: Path) -> None:
-    refused(atlas_here(*arguments(toy, tmp_path / "a.lbug", dictionaries=tmp_path)), str(tmp_path))
+    assert_refused(atlas_here(*arguments(toy, tmp_path / "a.lbug", dictionaries=tmp_path)), str(tmp_path))
 
 
 def test_dictionaries_of_the_wrong_width(atlas_here: Command, toy: Path, tmp_path: Path) -> None:
     wide = make_dictionaries(tmp_path / "wide", d_in=D_MODEL * 2)
-    refused(atlas_here(*arguments(toy, tmp_path / "a.lbug", dictionaries=wide)), "resid_0", "32", "16")
+    assert_refused(atlas_here(*arguments(toy, tmp_path / "a.lbug", dictionaries=wide)), "resid_0", "32", "16")
 
 
 def test_dictionaries_of_a_deeper_model(atlas_here: Command, toy: Path, tmp_path: Path) -> None:
     deep = make_dictionaries(tmp_path / "deep", layers=[0, 5])
-    refused(atlas_here(*arguments(toy, tmp_path / "a.lbug", dictionaries=deep)), "resid_5")
+    assert_refused(atlas_here(*arguments(toy, tmp_path / "a.lbug", dictionaries=deep)), "resid_5")
 
 
 def test_an_unknown_hook_name(atlas_here: Command, toy: Path, tmp_path: Path) -> None:
     odd = make_dictionaries(tmp_path / "odd", hook="hook_reside_post")
-    refused(atlas_here(*arguments(toy, tmp_path / "a.lbug", dictionaries=odd)), "blocks.0.hook_reside_post")
+    assert_refused(atlas_here(*arguments(toy, tmp_path / "a.lbug", dictionaries=odd)), "blocks.0.hook_reside_post")
 
 
 def test_broken_dictionary_weights(atlas_here: Command, toy: Path, tmp_path: Path) -> None:
     broken = make_dictionaries(tmp_path / "broken")
     (broken / "resid_1" / "sae_weights.safetensors").write_bytes(b"nothing")
-    refused(atlas_here(*arguments(toy, tmp_path / "a.lbug", dictionaries=broken)), "resid_1")
+    assert_refused(atlas_here(*arguments(toy, tmp_path / "a.lbug", dictionaries=broken)), "resid_1")
 
 
 def test_nan_in_effects(atlas_here: Command, toy: Path, tmp_path: Path) -> None:
     model = make_model(tmp_path / "model", with_nan=True)
     store = tmp_path / "a.lbug"
-    refused(atlas_here(*arguments(toy, store, model=model)), "NaN")
+    assert_refused(atlas_here(*arguments(toy, store, model=model)), "NaN")
     listed = atlas_here("circuits", "--store", str(store), "--format", "json")
     assert listed.code == 2 or json.loads(listed.out) == []
 
 
 def test_no_such_device(atlas_here: Command, toy: Path, tmp_path: Path) -> None:
-    refused(atlas_here(*arguments(toy, tmp_path / "a.lbug", device="gpu")), "gpu")
+    assert_refused(atlas_here(*arguments(toy, tmp_path / "a.lbug", device="gpu")), "gpu")
 
 
 def test_another_model_under_a_known_name(atlas_here: Command, toy: Path, tmp_path: Path) -> None:
     store = tmp_path / "a.lbug"
     assert atlas_here(*arguments(toy, store)).code == 0
     other = make_model(tmp_path / "model", seed=1)
-    refused(atlas_here(*arguments(toy, store, model=other)), "model", "--model-id")
+    assert_refused(atlas_here(*arguments(toy, store, model=other)), "model", "--model-id")
     assert atlas_here(*arguments(toy, store, model=other), "--model-id", "another").code == 0

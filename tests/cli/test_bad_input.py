@@ -22,7 +22,7 @@ from tests.graphs import small_circuits
 CIRCUITS = "MATCH (c:Circuit) RETURN c.name AS name ORDER BY name"
 
 
-def refused(done: Outcome, *culprits: str) -> None:
+def assert_refused(done: Outcome, *culprits: str) -> None:
     """Demand one line on standard error that names the culprits, exit code 2 and no traceback."""
     assert "Traceback" not in done.err
     assert len(done.err.splitlines()) == 1, done.err
@@ -150,7 +150,7 @@ def test_is_one_line_and_exit_code_2(
 ) -> None:
     before = [] if "--store" in arguments else ["--store", store]
     with contextlib.chdir(tmp_path):
-        refused(atlas_here(*before, *arguments), *culprits)
+        assert_refused(atlas_here(*before, *arguments), *culprits)
     with connect(store, read_only=True) as place:
         assert len(place.rows(CIRCUITS)) == 3
 
@@ -166,25 +166,25 @@ SETTINGS_FILES = {
 @pytest.mark.parametrize(("text", "culprits"), SETTINGS_FILES.values(), ids=SETTINGS_FILES.keys())
 def test_broken_settings_file(text: str, culprits: tuple[str, ...], atlas_here: Command, tmp_path: Path) -> None:
     (tmp_path / "settings.toml").write_text(text)
-    refused(atlas_here("discover", "--settings", str(tmp_path / "settings.toml")), *culprits)
+    assert_refused(atlas_here("discover", "--settings", str(tmp_path / "settings.toml")), *culprits)
 
 
 @pytest.mark.parametrize("case", ["unknown query", "unknown circuit", "Cypher syntax error", "no store there"])
 def test_the_same_in_a_process_of_its_own(case: str, atlas: Command, store: str) -> None:
     arguments, culprits = COMMAND_LINES[case]
     before = [] if "--store" in arguments else ["--store", store]
-    refused(atlas(*before, *arguments), *culprits)
+    assert_refused(atlas(*before, *arguments), *culprits)
 
 
 @pytest.mark.slow
 def test_a_runaway_query_is_stopped(atlas_here: Command, store: str) -> None:
     runaway = "UNWIND range(1, 100000000) AS a UNWIND range(1, 100000) AS b RETURN sum(a * b) AS total"
-    refused(atlas_here("query", runaway, "--time-limit", "0.5", "--store", store), "time limit")
+    assert_refused(atlas_here("query", runaway, "--time-limit", "0.5", "--store", store), "time limit")
 
 
 def test_a_store_that_is_not_one(atlas_here: Command, tmp_path: Path) -> None:
     (tmp_path / "notes.lbug").write_text("bread, milk")
-    refused(
+    assert_refused(
         atlas_here("circuits", "--store", str(tmp_path / "notes.lbug")),
         "notes.lbug is no store of circuits (not a LadybugDB file, or a broken one): name another file",
     )
@@ -196,7 +196,7 @@ def test_a_store_of_a_newer_schema(atlas_here: Command, store: str) -> None:
     database = ladybug.Database(store)
     ladybug.Connection(database).execute("MATCH (m:Meta) SET m.schema_version = 99")
     database.close()
-    refused(atlas_here("circuits", "--store", store), "99")
+    assert_refused(atlas_here("circuits", "--store", store), "99")
 
 
 def test_another_model_under_a_known_name(atlas_here: Command, store: str, tmp_path: Path) -> None:
@@ -205,7 +205,7 @@ def test_another_model_under_a_known_name(atlas_here: Command, store: str, tmp_p
     model = dict(changed.nodes["Model"][0], weights_digest="another")
     with connect(other) as place:
         place.write([replace(changed, nodes={**changed.nodes, "Model": [model]})])
-    refused(atlas_here("copy", other, store), "toy", "--model-id")
+    assert_refused(atlas_here("copy", other, store), "toy", "--model-id")
 
 
 def test_a_locked_store(atlas: Command, store: str) -> None:
@@ -218,13 +218,13 @@ def test_a_locked_store(atlas: Command, store: str) -> None:
             assert holder.stdout is not None
             holder.stdout.readline()
             done = atlas("delete", "sva", "--yes", "--store", store, CIRCUIT_ATLAS_WAIT="1")
-            refused(done, "small.lbug")
+            assert_refused(done, "small.lbug")
         finally:
             holder.kill()
 
 
 def test_a_path_that_cannot_be_written(atlas_here: Command, store: str) -> None:
-    refused(atlas_here("copy", store, "/proc/atlas.lbug"), "/proc/atlas.lbug")
+    assert_refused(atlas_here("copy", store, "/proc/atlas.lbug"), "/proc/atlas.lbug")
 
 
 def _in_a_process(arguments: list[str], before: Callable[[], None] | None = None) -> subprocess.Popen[str]:
@@ -243,7 +243,7 @@ def test_a_full_disk(store: str, tmp_path: Path) -> None:
 
     process = _in_a_process(["copy", store, str(tmp_path / "other.lbug")], allow_little)
     out, err = process.communicate(timeout=60)
-    refused(Outcome(process.returncode, out, err), "other.lbug")
+    assert_refused(Outcome(process.returncode, out, err), "other.lbug")
 
 
 @pytest.mark.slow
@@ -254,7 +254,7 @@ def test_ctrl_c_in_the_middle(store: str) -> None:
     time.sleep(5)  # it has begun by then, on a busy machine too
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
-    refused(Outcome(process.returncode, out, err), "interrupted")
+    assert_refused(Outcome(process.returncode, out, err), "interrupted")
     with connect(store, read_only=True) as place:
         assert len(place.rows(CIRCUITS)) == 3
 
@@ -271,7 +271,7 @@ def test_a_closed_pipe_is_quiet(store: str) -> None:
 
 def test_copy_of_an_unknown_circuit_makes_no_store(atlas_here: Command, store: str, tmp_path: Path) -> None:
     other = tmp_path / "other.lbug"
-    refused(atlas_here("copy", store, str(other), "--circuit", "svaa"), "svaa", "sva")
+    assert_refused(atlas_here("copy", store, str(other), "--circuit", "svaa"), "svaa", "sva")
     assert not other.exists()
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from circuit_atlas.cypher.neo4j_server import Neo4jServer
 from tests.cli.conftest import Command, Outcome
-from tests.cli.test_bad_input import refused
+from tests.cli.test_bad_input import assert_refused
 
 pytestmark = pytest.mark.slow  # a server is started and asked through new processes
 
@@ -48,7 +48,7 @@ def test_circuits_go_to_neo4j_and_back(atlas_here: Command, store: str, neo4j_ur
 def test_neo4j_down(atlas: Command, nobody: str) -> None:
     for address in (nobody, nobody.replace("bolt://", "neo4j://")):
         done = atlas("circuits", "--store", address)
-        refused(done, "127.0.0.1", "make neo4j")
+        assert_refused(done, "127.0.0.1", "make neo4j")
         assert "secret-word" not in done.err
 
 
@@ -56,21 +56,21 @@ def test_wrong_password(atlas: Command, neo4j_server: Neo4jServer) -> None:
     address = urlsplit(neo4j_server.url)
     wrong = urlunsplit(address._replace(netloc=f"neo4j:not-it@{address.hostname}:{address.port}"))
     done = atlas("circuits", "--store", wrong)
-    refused(done, "password")
+    assert_refused(done, "password")
     assert "not-it" not in done.err
 
 
 def test_no_password(atlas: Command, neo4j_server: Neo4jServer) -> None:
-    refused(atlas("circuits", "--store", neo4j_server.url), "NEO4J_PASSWORD")
+    assert_refused(atlas("circuits", "--store", neo4j_server.url), "NEO4J_PASSWORD")
 
 
 def test_unknown_database(atlas: Command, neo4j_url: str) -> None:
-    refused(atlas("circuits", "--store", neo4j_url, "--database", "nowhere"), "nowhere")
+    assert_refused(atlas("circuits", "--store", neo4j_url, "--database", "nowhere"), "nowhere")
 
 
 def test_cypher_syntax_error(atlas_here: Command, store: str, neo4j_url: str) -> None:
     assert atlas_here("copy", store, neo4j_url).code == 0
-    refused(atlas_here("query", "MATCH (c:Circuit RETURN c.name", "--store", neo4j_url), "Invalid input")
+    assert_refused(atlas_here("query", "MATCH (c:Circuit RETURN c.name", "--store", neo4j_url), "Invalid input")
 
 
 STATEMENTS = {
@@ -85,7 +85,7 @@ def test_more_than_reading_is_refused(
     culprit: str, statement: str, atlas_here: Command, store: str, neo4j_url: str
 ) -> None:
     assert atlas_here("copy", store, neo4j_url).code == 0
-    refused(atlas_here("query", statement, "--store", neo4j_url), culprit)
+    assert_refused(atlas_here("query", statement, "--store", neo4j_url), culprit)
     listed = atlas_here("circuits", "--store", neo4j_url, "--format", "json")
     assert len(json.loads(listed.out)) == 3
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from circuit_atlas.ingest import MeasureSettings, measure
 from circuit_atlas.ingest.batches import TokenExample, batches, resample
 from circuit_atlas.ingest.dictionary_files import Suite
 from circuit_atlas.ingest.examples import read_examples
+from circuit_atlas.ingest.measuring.stored import read_stored, refuse_late_start
 from circuit_atlas.ingest.preparation import Loaded
 from circuit_atlas.ingest.settings import DiscoverSettings
 from circuit_atlas.ingest.sites import Site
@@ -352,6 +354,13 @@ BAD: Sequence[tuple[dict[str, Any], str]] = [
 def test_a_start_layer_that_leaves_none_is_refused_before_the_model_loads(place: Place) -> None:
     with pytest.raises(MeasureError, match="start layer 2 leaves no layer of 2 to ablate: name one from 0 to 1"):
         measure(place.store, MeasureSettings("tiny", start_layers=(0, 2)), load_subject=lambda _: pytest.fail("loaded"))
+
+
+def test_the_first_third_of_one_layer_is_all_of_it_and_leaves_none(place: Place) -> None:
+    shallow = dataclasses.replace(read_stored(place.store, "tiny"), n_layers=1)
+    with pytest.raises(MeasureError, match="start layer 1 leaves no layer of 1 to ablate"):
+        refuse_late_start(shallow, (-1,))
+    refuse_late_start(shallow, (0,))
 
 
 @pytest.mark.parametrize(("given", "words"), BAD)
