@@ -129,8 +129,8 @@ def sharing(
         on = [str(noted.query("circuit", circuit=name)["name"].iloc[0]) for name in (a, b, *(unrelated or ()))]
         asked: list[MeasureSettings] = [
             MeasureSettings(
-                circuit=name, on=task, thresholds=(threshold,), errors=("default", "remove"), level="sum",
-                random_circuits=random_circuits, ablate_random=True,
+                circuit=name, on=task, thresholds=(threshold,), level="sum", random_circuits=random_circuits,
+                ablate_random=True,
             )
             for name, threshold in measured
             for task in on
